@@ -30,15 +30,21 @@ _LOCAL_FLAGS = 3
 
 def open_keyset(file: Path) -> Keyset:
     """Read a file with keys; raises UsageError."""
+    from triton_operator.encryption.errors import KeysetError
+    from triton_operator.encryption.keyset import read_keyset_file
+
     try:
-        return _parse(file.read_bytes(), f"--key: {file}")
+        return read_keyset_file(file, f"--key: {file}")
     except OSError as error:
         raise UsageError(f"--key: {file} cannot be read: {error.strerror}") from error
+    except KeysetError as error:
+        raise UsageError(str(error)) from error
 
 
 def enter_keyset() -> Keyset:
     """Read keys that the user pastes at the terminal, without showing them; raises UsageError."""
-    from triton_operator.encryption.keyset import MAX_BYTES
+    from triton_operator.encryption.errors import KeysetError
+    from triton_operator.encryption.keyset import MAX_BYTES, read_keyset
 
     terminal = sys.stdin.fileno()
     content = b""
@@ -52,7 +58,10 @@ def enter_keyset() -> Keyset:
                     break
     finally:
         typer.echo(err=True)
-    return _parse(content, "the text that was entered")
+    try:
+        return read_keyset(content, "the text that was entered")
+    except KeysetError as error:
+        raise UsageError(str(error)) from error
 
 
 def is_complete(content: bytes) -> bool:
@@ -78,13 +87,3 @@ def _silent(terminal: int) -> Iterator[None]:
         yield
     finally:
         termios.tcsetattr(terminal, termios.TCSAFLUSH, before)  # Discards the rest of a pasted text.
-
-
-def _parse(content: bytes, name: str) -> Keyset:
-    from triton_operator.encryption.errors import KeysetError
-    from triton_operator.encryption.keyset import read_keyset
-
-    try:
-        return read_keyset(content, name)
-    except KeysetError as error:
-        raise UsageError(str(error)) from error

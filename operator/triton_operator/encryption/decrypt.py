@@ -20,6 +20,7 @@ from triton_operator.encryption.errors import DecryptionError
 from triton_operator.encryption.header import HEADER_FILE, SUFFIX, Header, associated_data, read_header
 from triton_operator.encryption.keyset import Keyset
 from triton_operator.encryption.streams import copy_stream
+from triton_operator.files import open_new
 from triton_operator.triton.model_file.folder import SIGNATURE_FILE, walk
 
 _OTHERS = frozenset({HEADER_FILE, SIGNATURE_FILE})
@@ -47,8 +48,7 @@ def decrypt_model(folder: Path, name: str, target: Path, keyset: Keyset) -> Head
 
 def _decrypt(folder: Path, path: str, target: Path, header: Header, keyset: Keyset, data: bytes) -> None:
     (target / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(target / path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as plain, _open(folder, path) as cipher:
+    with open_new(target / path) as plain, _open(folder, path) as cipher:
         try:
             size = copy_stream(keyset.aead.new_decrypting_stream(cipher, data), plain)
         except OSError:

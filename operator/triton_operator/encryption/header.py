@@ -16,6 +16,7 @@ from triton_operator.api.conditions import Reason
 from triton_operator.api.struct import Struct
 from triton_operator.api.text import escape
 from triton_operator.encryption.errors import DecryptionError
+from triton_operator.files import FileTooLargeError, read_file
 
 HEADER_FILE = "encryption.json"
 """Name of the header in the folder of an encrypted model."""
@@ -58,12 +59,11 @@ def read_header(folder: Path) -> tuple[Header, bytes]:
     """Read the header of an encrypted model and return it with its bytes; raises DecryptionError."""
     path = folder / HEADER_FILE
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = read_file(path, MAX_BYTES)
     except OSError as error:
         raise _invalid(f"cannot be read: {error.strerror}") from error
-    if len(content) > MAX_BYTES:
-        raise _invalid(f"has more than {MAX_BYTES >> 20} MiB")
+    except FileTooLargeError:
+        raise _invalid(f"has more than {MAX_BYTES >> 20} MiB") from None
     try:
         header = msgspec.json.decode(content, type=Header)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

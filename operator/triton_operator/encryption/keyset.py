@@ -6,7 +6,6 @@ so a rotation needs no new form. Error messages never contain a part of the file
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,13 @@ import tink
 from tink import secret_key_access, streaming_aead
 
 from triton_operator.encryption.errors import EncryptionError, KeysetError
+from triton_operator.files import FileTooLargeError, create_file, read_file
 
 TEMPLATE = "AES256_GCM_HKDF_1MB"
 """Each segment of 1 MiB is authenticated on its own, so memory use does not depend on the size of a file."""
 
 MAX_BYTES = 1 << 20
+"""Maximum size of a file with keys; one key has about 400 bytes."""
 
 
 class Keyset:
@@ -34,8 +35,6 @@ class Keyset:
 def read_keyset(content: bytes, name: str) -> Keyset:
     """Read a keyset; raises KeysetError, which names it `name`."""
     streaming_aead.register()
-    if len(content) > MAX_BYTES:
-        raise KeysetError(f"{name} has more than 1 MiB, so it is no keyset")
     try:
         handle = tink.json_proto_keyset_format.parse(content.decode(), secret_key_access.TOKEN)
         return Keyset(handle)
@@ -46,14 +45,21 @@ def read_keyset(content: bytes, name: str) -> Keyset:
         ) from None
 
 
+def read_keyset_file(file: Path, name: str) -> Keyset:
+    """Read a file with a keyset; raises KeysetError, which names it `name`, and OSError."""
+    try:
+        return read_keyset(read_file(file, MAX_BYTES), name)
+    except FileTooLargeError:
+        raise KeysetError(f"{name} has more than {MAX_BYTES >> 20} MiB, so it is no keyset") from None
+
+
 def create_keyset(file: Path) -> None:
     """Write a new keyset that only its owner can read; raises EncryptionError if the file exists."""
     streaming_aead.register()
     handle = tink.new_keyset_handle(streaming_aead.streaming_aead_key_templates.AES256_GCM_HKDF_1MB)
     content = tink.json_proto_keyset_format.serialize(handle, secret_key_access.TOKEN)
     try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-            opened.write(content)
+        create_file(file, content.encode())
     except FileExistsError:
         raise EncryptionError(f"{file} already exists; omit --create-key to encrypt with it") from None
     except OSError as error:

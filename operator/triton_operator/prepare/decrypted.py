@@ -15,7 +15,7 @@ from triton_operator.api.conditions import Reason
 from triton_operator.encryption.decrypt import decrypt_model
 from triton_operator.encryption.errors import DecryptionError, KeysetError
 from triton_operator.encryption.header import read_header
-from triton_operator.encryption.keyset import MAX_BYTES, Keyset, read_keyset
+from triton_operator.encryption.keyset import Keyset, read_keyset_file
 from triton_operator.prepare.errors import PlaintextTooLargeError, PrepareError
 from triton_operator.prepare.fetch.space import free_bytes
 from triton_operator.prepare.layout import empty_folder
@@ -66,7 +66,6 @@ def _require_space(models: Sequence[VerifiedModel], target: Path) -> None:
 
 def _read_keys(file: Path) -> Keyset:
     try:
-        with file.open("rb") as opened:
-            return read_keyset(opened.read(MAX_BYTES + 1), "the Secret of spec.decryption.secretRef")
+        return read_keyset_file(file, "the Secret of spec.decryption.secretRef")
     except KeysetError as error:
         raise PrepareError(Reason.DECRYPTION_FAILED, "", str(error)) from error

@@ -6,10 +6,10 @@ never reads files of two configurations.
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
+from triton_operator.files import create_file
 from triton_operator.proxy.haproxy_config import CONFIGURATION, Configuration
 
 _KEPT = 3
@@ -38,8 +38,8 @@ class WorkFolder:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700, parents=True)
         for name, text in configuration.files.items():
-            _write(folder / name, text.encode())
-        _write(pem_file, pem)
+            create_file(folder / name, text.encode())
+        create_file(pem_file, pem)
         return folder / CONFIGURATION
 
     def select(self, folder: Path) -> None:
@@ -49,9 +49,3 @@ class WorkFolder:
         draft.symlink_to(folder / CONFIGURATION)
         draft.replace(self.selected)
         shutil.rmtree(self.root / f"configuration-{self._count - _KEPT}", ignore_errors=True)
-
-
-def _write(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from triton_operator.errors import TritonOperatorError
+from triton_operator.files import FileTooLargeError, read_file, read_stream
 
 if TYPE_CHECKING:
     import yaml
@@ -38,22 +39,19 @@ class YamlError(TritonOperatorError, ValueError):
 def read_documents(path: Path) -> Iterator[Any]:
     """Yield the documents of a file (`-` is standard input); raises YamlError, also if the file cannot be read."""
     try:
-        data = _read_start(path)
+        data = _read(path)
     except OSError as error:
         raise YamlError(error.strerror or str(error)) from error
-    if len(data) > MOST_BYTES:
-        raise YamlError(f"is larger than {MOST_BYTES} bytes")
+    except FileTooLargeError:
+        raise YamlError(f"is larger than {MOST_BYTES} bytes") from None
     try:
         yield from load_documents(data.decode())
     except UnicodeDecodeError as error:
         raise YamlError(f"is not text, expected YAML (byte {error.start})") from error
 
 
-def _read_start(path: Path) -> bytes:
-    if str(path) == "-":
-        return sys.stdin.buffer.read(MOST_BYTES + 1)
-    with path.open("rb") as file:
-        return file.read(MOST_BYTES + 1)
+def _read(path: Path) -> bytes:
+    return read_stream(sys.stdin.buffer, MOST_BYTES) if str(path) == "-" else read_file(path, MOST_BYTES)
 
 
 def load_documents(text: str) -> Iterator[Any]:

@@ -6,7 +6,6 @@ file is never overwritten. `tritonctl sign --create-key` calls it.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from triton_operator.files import PRIVATE, create_file
 from triton_operator.signing.errors import SigningError
 
 
@@ -26,15 +26,14 @@ def create(file: Path, password: str | None = None) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     encryption = BestAvailableEncryption(password.encode()) if password else NoEncryption()
     public = file.with_name(f"{file.name}.pub")
-    _write_new(file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption), 0o600)
+    _write_new(file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption), PRIVATE)
     _write_new(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
     return public
 
 
 def _write_new(file: Path, content: bytes, mode: int) -> None:
     try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as opened:
-            opened.write(content)
+        create_file(file, content, mode)
     except FileExistsError:
         raise SigningError(f"{file} already exists; omit --create-key to sign with it") from None
     except OSError as error:

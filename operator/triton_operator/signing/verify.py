@@ -13,6 +13,7 @@ from typing import Any
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.text import escape
+from triton_operator.files import FileTooLargeError, read_file
 from triton_operator.signing.errors import VerificationError
 from triton_operator.signing.keys import VerificationKey
 from triton_operator.signing.signed_files import covered_files, find_changed_file, require_same_names
@@ -48,8 +49,7 @@ def _read_signature(folder: Path) -> bytes:
     if path.is_symlink():
         raise VerificationError(Reason.SIGNED_LINK_FOUND, f"{SIGNATURE_FILE} is a link; replace it with the file")
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        return read_file(path, MAX_BYTES)
     except FileNotFoundError:
         raise VerificationError(
             Reason.MODEL_UNSIGNED,
@@ -59,11 +59,10 @@ def _read_signature(folder: Path) -> bytes:
         raise VerificationError(
             Reason.SIGNATURE_INVALID, f"{SIGNATURE_FILE} cannot be read: {error.strerror}"
         ) from error
-    if len(content) > MAX_BYTES:
+    except FileTooLargeError:
         raise VerificationError(
             Reason.SIGNATURE_INVALID, f"{SIGNATURE_FILE} has more than {MAX_BYTES >> 20} MiB, so it is no signature"
-        )
-    return content
+        ) from None
 
 
 def _find_keys(statement: Statement, keys: Sequence[VerificationKey]) -> list[VerificationKey]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from triton_operator.cli.failures import UsageError
 from triton_operator.cli.inputs.input_format import InputFormat, detect_format
+from triton_operator.files import FileTooLargeError, read_file, read_stream
 from triton_operator.sdk.interface import ModelInterface
 from triton_operator.sdk.protocol_json import RequestBody
 
@@ -77,12 +78,9 @@ def _name(file: Path) -> str:
 def _content(file: Path) -> bytes:
     try:
         if str(file) == "-":
-            content = sys.stdin.buffer.read(MAX_BYTES + 1)
-        else:
-            with file.open("rb") as stream:
-                content = stream.read(MAX_BYTES + 1)
+            return read_stream(sys.stdin.buffer, MAX_BYTES)
+        return read_file(file, MAX_BYTES)
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror or error}") from error
-    if len(content) > MAX_BYTES:
-        raise UsageError(f"{_name(file)}: is larger than {MAX_BYTES >> 20} MiB, the limit of one request")
-    return content
+    except FileTooLargeError:
+        raise UsageError(f"{_name(file)}: is larger than {MAX_BYTES >> 20} MiB, the limit of one request") from None

@@ -14,8 +14,7 @@ import msgspec
 
 from triton_operator.cli.failures import CommandFailedError
 from triton_operator.cli.token.signing import Caller, Issued, new_key
-
-_PRIVATE = 0o600
+from triton_operator.files import PRIVATE, create_file
 
 
 class KeyFolder:
@@ -30,7 +29,7 @@ class KeyFolder:
         try:
             if not file.exists():
                 file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                write_private(file, new_key())
+                create_file(file, new_key().encode())
             if file.stat().st_mode & 0o077:
                 raise CommandFailedError(f"{file}: other users can read this private key; run chmod 600 {file}")
             return file, file.read_text()
@@ -68,9 +67,9 @@ def default_folder(environ: Mapping[str, str], home: Path) -> Path:
 def write_private(file: Path, content: str) -> None:
     """Write a file that only the user can read, also if it exists with other permissions."""
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
         with os.fdopen(descriptor, "w") as opened:
-            os.fchmod(opened.fileno(), _PRIVATE)
+            os.fchmod(opened.fileno(), PRIVATE)
             opened.write(content)
     except OSError as error:
         raise CommandFailedError(f"{file}: {error.strerror or error}") from error
