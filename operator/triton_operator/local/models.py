@@ -26,13 +26,19 @@ from triton_operator.prepare.steps import Folders, prepare
 from triton_operator.resources.revision import render_revision
 from triton_operator.resources.settings import Accelerator, CatalogueImage, Settings
 from triton_operator.resources.sources import RepositorySource, sources_of
-from triton_operator.triton.config.constants import AOT_INDUCTOR_BACKEND
+from triton_operator.triton.config.constants import AOT_INDUCTOR_BACKEND, CONFIG_NAME
+from triton_operator.triton.config.file import read_config_text
 from triton_operator.triton.prepare_contract import request as preparation
 from triton_operator.triton.prepare_contract.outcome import PreparedModel
 from triton_operator.triton.prepare_contract.request import Preparation
+from triton_operator.triton.text.parser import parse
+from triton_operator.triton.text.values import entries_in
 
 RELEASE = "24.10"
 """NVIDIA's release of Triton 2.51, the server in `cpu_server`."""
+
+_PACKED_ENVIRONMENT = "EXECUTION_ENV_PATH"
+"""Parameter of models of the Python backend (`src/pb_env.cc`)."""
 
 _SERVER = CatalogueImage(
     image="the Triton of this machine",
@@ -104,6 +110,9 @@ def stage_models(
         prepared = prepare(config / preparation.CONFIG_FILE, common, writable)
     except PrepareError as error:
         raise _local_error(error) from error
+    for model in prepared.models:
+        if (writable.plaintext / model.name).exists():
+            _require_no_packed_environment(model.name, writable.models / model.name / CONFIG_NAME)
     return StagedModels(writable.models, prepared.models)
 
 
@@ -117,6 +126,15 @@ def _writable_folders(run: Path, plaintext: Plaintext | None) -> Folders:
     if plaintext:
         (run / "tmp").symlink_to(memory / "tmp")
     return folders
+
+
+def _require_no_packed_environment(model: str, config: Path) -> None:
+    """Triton unpacks a Python environment of a model to /tmp, whatever TMPDIR is, and /tmp may be on a disk."""
+    if config.exists() and _PACKED_ENVIRONMENT in entries_in(parse(read_config_text(config)), "parameters"):
+        raise LocalError(
+            f'model "{model}": {_PACKED_ENVIRONMENT}: Triton would unpack a part of the encrypted model to /tmp; '
+            "remove the parameter, or serve the model in a cluster, where /tmp is in memory"
+        )
 
 
 def _local_error(error: PrepareError) -> LocalError:

@@ -141,6 +141,24 @@ def test_models_that_do_not_fit_are_refused_with_both_numbers(
     assert files_with_mark(memory) == []
 
 
+def test_a_packed_environment_would_be_unpacked_to_a_disk(memory: Path, keys: Keyset, tmp_path: Path) -> None:
+    """Of an encrypted model; in the clear, it is served."""
+    clear = tmp_path / "models" / "upper"
+    (clear / "1").mkdir(parents=True)
+    (clear / "1" / "model.py").write_text("class TritonPythonModel: ...")
+    value = 'string_value: "$$TRITON_MODEL_DIRECTORY/environment.tar.gz"'
+    parameter = f'parameters {{ key: "EXECUTION_ENV_PATH" value {{ {value} }} }}'
+    tensors = 'input { name: "A" data_type: TYPE_FP32 dims: 1 } output { name: "B" data_type: TYPE_FP32 dims: 1 }'
+    (clear / "config.pbtxt").write_text(f'backend: "python" {tensors} {parameter}')
+    encrypt_model(clear, tmp_path / "encrypted" / "upper", keys)
+    models = [{"name": "upper"}]
+    with pytest.raises(LocalError, match=r'^model "upper": EXECUTION_ENV_PATH: Triton would unpack .* to /tmp'):
+        stage(tmp_path / "encrypted", Plaintext(memory, keys), models=models)
+    other = tmp_path / "other" / "memory"
+    other.mkdir(parents=True)
+    assert [model.name for model in stage(clear.parent, Plaintext(other, keys), models=models).models] == ["upper"]
+
+
 def test_an_encrypted_model_without_decryption_in_the_spec_is_refused_as_in_a_pod(
     repository: Path, memory: Path, keys: Keyset
 ) -> None:
