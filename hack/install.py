@@ -38,11 +38,14 @@ class InstallError(Exception):
     """Helm or kubectl failed; the message contains its output."""
 
 
-def install_operator(cluster: Cluster, images: Mapping[str, Image]) -> str:
-    """Install or upgrade the release and wait until it runs; returns its namespace."""
+def install_operator(cluster: Cluster, images: Mapping[str, Image], *, by_digest: bool = False) -> str:
+    """Install or upgrade the release and wait until it runs; returns its namespace.
+
+    `by_digest` is whether its image is referenced by digest, which a native node supports.
+    """
     make_namespace(cluster, NAMESPACE)
     with tempfile.NamedTemporaryFile("w", suffix=".json") as values:
-        json.dump(chart_values(images), values)
+        json.dump(chart_values(images, by_digest=by_digest), values)
         values.flush()
         _run(
             tools("helm") / "helm",
@@ -66,9 +69,10 @@ def make_namespace(cluster: Cluster, name: str, **labels: str) -> None:
     client_of(cluster).apply(NAMESPACES, body, None, manager=RELEASE, force=True)
 
 
-def chart_values(images: Mapping[str, Image]) -> dict[str, object]:
+def chart_values(images: Mapping[str, Image], *, by_digest: bool = False) -> dict[str, object]:
     """Helm values for the local images: the operator, and the CPU server in addition to the chart's catalogue."""
     repository, _, tag = images["operator"].reference.rpartition(":")
+    version = {"digest": images["operator"].digest} if by_digest else {"tag": tag}
     own = yaml.safe_load((CHART / "values.yaml").read_text())["images"]  # A list in the values replaces the chart's.
     local = {
         "image": images["triton-cpu"].reference,
@@ -77,7 +81,7 @@ def chart_values(images: Mapping[str, Image]) -> dict[str, object]:
         "accelerator": "CPU",
         "default": True,
     }
-    return {"image": {"repository": repository, "tag": tag}, "images": [*own, local]}
+    return {"image": {"repository": repository, **version}, "images": [*own, local]}
 
 
 def delete_namespace(cluster: Cluster, name: str) -> None:

@@ -25,6 +25,21 @@ SETTINGS = Settings(
     ),
 )
 
+BY_DIGEST = "@sha256:" + "5f" * 32
+
+AIR_GAPPED_SETTINGS = Settings(
+    operator_image=f"example.org/triton-operator{BY_DIGEST}",
+    images=(CatalogueImage(image=f"example.org/tritonserver{BY_DIGEST}", version="26.11", default=True),),
+)
+"""An installation that can serve deployments with the profile AirGapped."""
+
+AIR_GAPPED: dict[str, Any] = {
+    "modelRepository": {"image": {"reference": f"example.org/models{BY_DIGEST}"}},
+    "verification": {"keys": [{"name": "release", "configMapRef": {"name": "signers", "key": "release.pub"}}]},
+    "privacy": {"profile": "AirGapped"},
+}
+"""The part of a spec that the profile AirGapped requires."""
+
 
 def a_body(name: str = "digits", namespace: str = "shop", **spec: Any) -> dict[str, Any]:
     """A ModelDeployment as the API server stores it; keyword arguments are fields of its spec."""

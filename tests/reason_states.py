@@ -18,6 +18,8 @@ import msgspec
 from tests import failed_downloads
 from tests.archives import a_model_file
 from tests.builders import (
+    AIR_GAPPED,
+    AIR_GAPPED_SETTINGS,
     SETTINGS,
     WITHOUT_TLS,
     a_pod,
@@ -91,8 +93,8 @@ async def _with_pod(world: World, *containers: Container, ready: bool = False, *
     return world
 
 
-async def _serving(**spec: Any) -> World:
-    return await _with_pod(await _new(**spec), ready=True)
+async def _serving(settings: Settings = SETTINGS, **spec: Any) -> World:
+    return await _with_pod(await _new(settings, **spec), ready=True)
 
 
 async def _report_of_the_deployment(world: World, condition: ObservedCondition) -> World:
@@ -607,6 +609,16 @@ async def _probed(*, ingress: bool, egress: bool) -> World:
     """Somebody has run `tritonctl doctor --probe`, with this result."""
     world = await _serving(privacy={"profile": "Private", "tls": {"mode": "External"}})
     world.cache.network_probe = NetworkProbe("2026-01-02T02:00:00Z", "v1.36.1", ("node-1",), ingress, egress)
+    await world.reconcile()
+    return world
+
+
+@_state(Reason.NOT_AIR_GAPPED)
+async def _not_air_gapped(_: Path) -> World:
+    """The change of the profile is refused, because the models are not signed."""
+    world = await _serving(AIR_GAPPED_SETTINGS, **(AIR_GAPPED | {"verification": None, "privacy": {}}))
+    world.cache.network_probe = NetworkProbe("2026-01-02T02:00:00Z", "v1.36.1", ("node-1",), ingress=True, egress=True)
+    world.edit(privacy={"profile": "AirGapped"})
     await world.reconcile()
     return world
 

@@ -21,7 +21,7 @@ class AccessMode(StrEnum):
 
 
 class Egress(Struct, frozen=True):
-    """Destinations that the Job may connect to under profile Private, in addition to the cluster's DNS."""
+    """Destinations that the Job may connect to under private profiles, in addition to the cluster's DNS."""
 
     cidrs: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()

@@ -130,6 +130,7 @@ class Reason:
     NETWORK_NOT_PROVEN = "NetworkNotProven"  # `tritonctl doctor --probe` has not shown that policies are enforced.
     NETWORK_NOT_ENFORCED = "NetworkNotEnforced"  # It has shown that the cluster's network ignores policies.
     CACHE_EGRESS_OPEN = "CacheEgressOpen"  # The cache Job may connect to any address, because none are set.
+    NOT_AIR_GAPPED = "NotAirGapped"  # Pods of an earlier spec do not meet the requirements of the profile AirGapped.
     TLS_NOT_CONFIGURED = "TLSNotConfigured"  # Serving pods accept connections without TLS.
     TLS_NOT_VERIFIABLE = "TLSNotVerifiable"  # A service mesh encrypts the traffic, which the operator cannot see.
 

@@ -19,10 +19,12 @@ class ApiError(TritonOperatorError):
 class InvalidSpecError(ApiError):
     """The spec is invalid in a way that the API server's schema cannot express.
 
-    `reason` is a CamelCase condition reason, and `path` is the path of the field (`spec.models[0].name`).
+    `reason` is a CamelCase condition reason, and `path` is the path of the field (`spec.models[0].name`), and `message`
+    says what is wrong with it.
     """
 
     def __init__(self, reason: str, path: str, message: str) -> None:
         super().__init__(f"{path}: {message}")
         self.reason = reason
         self.path = path
+        self.message = message

@@ -18,6 +18,12 @@ class Profile(StrEnum):
 
     OPEN = "Open"
     PRIVATE = "Private"
+    AIR_GAPPED = "AirGapped"
+
+    @property
+    def is_private(self) -> bool:
+        """Whether traffic is restricted; AirGapped has all restrictions of Private."""
+        return self is not Profile.OPEN
 
 
 class TLSMode(StrEnum):

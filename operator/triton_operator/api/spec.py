@@ -34,7 +34,7 @@ class LogLevel(StrEnum):
 
 
 class Endpoint(StrEnum):
-    """Groups of Triton's APIs that profile Private closes and a user may open; they do not expose tensors."""
+    """Groups of Triton's APIs that private profiles close and a user may open; they do not expose tensors."""
 
     STATISTICS = "Statistics"
     MODEL_CONFIG = "ModelConfig"

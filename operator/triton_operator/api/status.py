@@ -101,6 +101,7 @@ class ControlName(StrEnum):
     CALLERS = "Callers"  # The callers in `spec.privacy.clients`, if it is set, are checked.
     AUDIT = "Audit"  # Requests are logged, without their content.
     ADMIN_APIS = "AdminApis"  # Triton's administration APIs are closed.
+    MODEL_SOURCES = "ModelSources"  # All pods serve signed models of local sources; only under AirGapped.
     IMAGES_BY_DIGEST = "ImagesByDigest"  # All images of the pods are given by digest.
     SERVER_RELEASE = "ServerRelease"  # The server's release has no known vulnerability.
 

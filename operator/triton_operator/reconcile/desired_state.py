@@ -16,6 +16,7 @@ from triton_operator.reconcile.issuance import is_issued
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.replicas import ReplicaDecision
 from triton_operator.reconcile.validate import validate
+from triton_operator.resources.air_gap import check_air_gap
 from triton_operator.resources.build import build_children, render_new_revision, without_pods
 from triton_operator.resources.cache import build_cache
 from triton_operator.resources.proxy_inputs import NO_INPUTS, ProxyInputs
@@ -62,6 +63,7 @@ def derive_desired_state(
 def _choose_revision(deployment: ModelDeployment, current: Revision | None, settings: Settings) -> Revision:
     """The current one as long as nothing changed that affects pods: an operator upgrade does not roll any pod."""
     if current and current.is_rendered_from(deployment.spec):
+        check_air_gap(deployment.spec)
         return current
     return render_new_revision(deployment, settings)
 

@@ -1,7 +1,8 @@
 """`status.privacy.controls`, and PrivacyEnforced as their summary.
 
 Pure. Input: the Assessment. The profile Private promises restricted traffic, so it requires the controls of the
-network, of TLS and callers, and of the administration APIs. The others are advice: they help to assess a deployment.
+network, of TLS and callers, and of the administration APIs. AirGapped also requires those of images, models and the
+release. The others are advice: they help to assess a deployment.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from triton_operator.api.conditions import Reason
-from triton_operator.api.privacy import Profile
 from triton_operator.api.status import ControlState, Truth
 from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.judged_control import JudgedControl
@@ -22,7 +22,7 @@ from triton_operator.reconcile.traffic_controls import judge_traffic
 
 def judge_controls(assessment: Assessment) -> tuple[JudgedControl, ...]:
     """All controls that apply to the deployment, in the order of ControlName; none under profile Open."""
-    if assessment.observed.deployment.spec.privacy.profile is Profile.OPEN:
+    if not assessment.observed.deployment.spec.privacy.profile.is_private:
         return ()
     used = revisions_in_use(assessment)
     return (*judge_network(assessment), *judge_traffic(assessment, used), *judge_server(assessment, used))

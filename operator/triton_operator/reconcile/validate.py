@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.names import wrong_model_name
-from triton_operator.api.privacy import Profile, TLSMode
+from triton_operator.api.privacy import TLSMode
 from triton_operator.api.quantity import parse_bytes
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.serving_names import is_reserved
@@ -55,8 +55,8 @@ def _make_sure_there_is_one_source(path: str, repository: ModelRepository) -> No
 
 
 def _make_sure_fetching_is_allowed(path: str, repository: ModelRepository, spec: Spec) -> None:
-    if repository.fetched and spec.privacy.profile is not Profile.OPEN and spec.cache is None:
-        message = "s3 and http require spec.cache, because the profile Private allows no connections from serving pods"
+    if repository.fetched and spec.privacy.profile.is_private and spec.cache is None:
+        message = "s3 and http require spec.cache, because only the profile Open allows connections from serving pods"
         raise InvalidSpecError(Reason.INVALID_SPEC, path, message)
 
 

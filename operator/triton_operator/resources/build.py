@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from triton_operator.api.privacy import Profile, TLSMode
+from triton_operator.api.privacy import TLSMode
 from triton_operator.api.spec import ModelDeployment
+from triton_operator.resources.air_gap import check_air_gap
 from triton_operator.resources.autoscaler import build_autoscaler
 from triton_operator.resources.cache import build_cache, first_generation
 from triton_operator.resources.certificate import build_certificate
@@ -43,6 +44,7 @@ def render(deployment: ModelDeployment, settings: Settings, proxy_inputs: ProxyI
 
 def render_new_revision(deployment: ModelDeployment, settings: Settings) -> Revision:
     """Render a new revision of the spec; raises InvalidSpecError."""
+    check_air_gap(deployment.spec, settings)
     return render_revision(deployment, service_ports(deployment.spec), settings)
 
 
@@ -75,7 +77,7 @@ def build_children(
         children.append(build_certificate(deployment, spec.privacy.tls.cert_manager))
     if policy and any(each.terminates_tls for each in (revision, *older)):
         children.append(build_proxy_config(deployment, policy))
-    if spec.privacy.profile is Profile.PRIVATE:
+    if spec.privacy.profile.is_private:
         # Created before the pods, so that no pod runs without its policy.
         children.append(build_network_policy(deployment, ports))
     children += [

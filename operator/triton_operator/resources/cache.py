@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from triton_operator.api.privacy import Profile
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.resources.cache_claim import build_claim
 from triton_operator.resources.cache_content import claim_name, recipe
@@ -43,7 +42,7 @@ def build_cache(deployment: ModelDeployment, generation: Generation, operator_im
         return []
     children = [build_claim(deployment, generation.name, spec.cache, generation.size, filled=generation.filled)]
     if generation.job:
-        if spec.privacy.profile is Profile.PRIVATE:
+        if spec.privacy.profile.is_private:
             children.append(build_cache_policy(deployment, generation.name, spec.cache))
         children.append(build_cache_job(deployment, generation.name, recipe(spec), operator_image))
     return children

@@ -1,4 +1,4 @@
-"""NetworkPolicy of a cache Job under profile Private: egress to DNS and the sources only, and no ingress."""
+"""NetworkPolicy of a cache Job under a private profile: egress to DNS and the sources only, and no ingress."""
 
 from __future__ import annotations
 

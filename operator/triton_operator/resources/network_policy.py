@@ -1,4 +1,4 @@
-"""NetworkPolicy of the profile Private: no egress from serving pods, and ingress from the configured peers only.
+"""NetworkPolicy of private profiles: no egress from serving pods, and ingress from the configured peers only.
 
 An empty peer list renders no rule, because Kubernetes stores a rule with `from: []` as a rule without `from`, which
 allows all peers.

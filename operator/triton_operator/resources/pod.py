@@ -18,7 +18,6 @@ from triton_operator.api.names import (
     child_labels,
     selector_labels,
 )
-from triton_operator.api.privacy import Profile
 from triton_operator.api.spec import Endpoint, LogLevel, ModelDeployment, Scheduling, Spec
 from triton_operator.resources.cache_content import claim_name
 from triton_operator.resources.container_resources import prepare_resources, server_resources
@@ -159,7 +158,7 @@ def open_endpoints(spec: Spec) -> tuple[Endpoint, ...]:
     """The APIs other than inference that clients may use: the user's list, or the default of the profile."""
     if spec.triton.open_endpoints is not None:
         return spec.triton.open_endpoints
-    return tuple(Endpoint) if spec.privacy.profile is Profile.OPEN else ()
+    return () if spec.privacy.profile.is_private else tuple(Endpoint)
 
 
 def _volumes(spec: Spec, parts: Parts, claim: str) -> list[Manifest]:

@@ -15,7 +15,7 @@ import msgspec
 from triton_operator.api.cache import Egress
 from triton_operator.api.model import Model
 from triton_operator.api.names import LABEL_REVISION, config_map_name, content_hash, revision_name
-from triton_operator.api.privacy import Proxy, TLSMode
+from triton_operator.api.privacy import Profile, Proxy, TLSMode
 from triton_operator.api.resources import Resources
 from triton_operator.api.spec import ModelDeployment, Prepare, Spec
 from triton_operator.api.struct import Struct
@@ -67,6 +67,7 @@ class RevisionSummary(Struct, frozen=True):
     config_name: str
     claim_name: str = ""
     tls_mode: TLSMode = TLSMode.DISABLED
+    air_gapped: bool = False
     template: TemplateSummary = TemplateSummary()
 
     @property
@@ -85,8 +86,8 @@ class Revision(Struct, frozen=True, omit_defaults=False):
 
     `config` is the ConfigMap's data, `service_ports` are the ports of the plain Service, `template` is a
     PodTemplateSpec with `template_hash` as its revision label, and `claim_name` is the cache that it mounts. `tls_mode`
-    is unset for Disabled. A field that was added later is not encoded if it is unset, because the object's name is a
-    hash of the encoded form.
+    is unset for Disabled, `air_gapped` unless the profile is AirGapped. A field that was added later is not encoded if
+    it is unset, because the object's name is a hash of the encoded form.
     """
 
     inputs_hash: str
@@ -99,6 +100,7 @@ class Revision(Struct, frozen=True, omit_defaults=False):
     template: dict[str, Any]
     claim_name: str | msgspec.UnsetType = msgspec.UNSET
     tls_mode: TLSMode | msgspec.UnsetType = msgspec.UNSET
+    air_gapped: bool | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def terminates_tls(self) -> bool:
@@ -125,6 +127,7 @@ class Revision(Struct, frozen=True, omit_defaults=False):
             config_name=self.config_name,
             claim_name=self.claim_name or "",
             tls_mode=self.tls_mode or TLSMode.DISABLED,
+            air_gapped=self.air_gapped is True,
             template=msgspec.convert(self.template, TemplateSummary),
         )
 
@@ -201,6 +204,7 @@ def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, A
         template=template,
         claim_name=claim_name(deployment) or msgspec.UNSET,
         tls_mode=msgspec.UNSET if tls_mode(spec) is TLSMode.DISABLED else tls_mode(spec),
+        air_gapped=True if spec.privacy.profile is Profile.AIR_GAPPED else msgspec.UNSET,
     )
 
 

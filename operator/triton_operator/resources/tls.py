@@ -8,7 +8,7 @@ from __future__ import annotations
 from triton_operator.api.privacy import Audit, Profile, TLSMode
 from triton_operator.api.spec import Spec
 
-DEFAULT_MODES = {Profile.PRIVATE: TLSMode.MANAGED, Profile.OPEN: TLSMode.DISABLED}
+DEFAULT_MODES = {profile: TLSMode.MANAGED if profile.is_private else TLSMode.DISABLED for profile in Profile}
 
 _OF_THE_PROXY = frozenset({TLSMode.MANAGED, TLSMode.SECRET, TLSMode.CERT_MANAGER})
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import SETTINGS, WITHOUT_TLS, a_deployment
+from tests.builders import AIR_GAPPED, AIR_GAPPED_SETTINGS, SETTINGS, WITHOUT_TLS, a_deployment
 from tests.paths import ROOT
 from triton_operator.api.privacy import Audit, Profile, TLSMode
 from triton_operator.resources.build import build_children, render, render_new_revision
@@ -180,6 +180,7 @@ def test_the_policy_exists_before_the_pods(tls: Manifest) -> None:
 
 def test_an_unset_mode_is_the_default_of_the_profile() -> None:
     assert tls_mode(a_deployment().spec) is TLSMode.MANAGED
+    assert tls_mode(a_deployment(privacy={"profile": "AirGapped"}).spec) is TLSMode.MANAGED
     assert tls_mode(a_deployment(privacy={"profile": "Open"}).spec) is TLSMode.DISABLED
     assert tls_mode(a_deployment(privacy={"tls": {"mode": "External"}}).spec) is TLSMode.EXTERNAL
 
@@ -192,11 +193,11 @@ def test_every_profile_has_a_default_mode() -> None:
 def test_the_rendered_children_agree_on_the_mode(mode: TLSMode, profile: Profile, audit: Audit) -> None:
     """Pods, Services, policies and the stored revision: any disagreement would close or open a port."""
     privacy = {"profile": profile, "tls": {"mode": mode, **TLS.get(mode, {})}, "audit": audit}
-    deployment = a_deployment(privacy=privacy)
+    deployment = a_deployment(**(AIR_GAPPED | {"privacy": privacy}))
     has_proxy = mode in TLS
     assert terminates_tls(deployment.spec) is has_proxy
-    children = {(child["kind"], child["metadata"]["name"]): child for child in render(deployment, SETTINGS)}
-    revision = render_new_revision(deployment, SETTINGS)
+    children = {(child["kind"], child["metadata"]["name"]): child for child in render(deployment, AIR_GAPPED_SETTINGS)}
+    revision = render_new_revision(deployment, AIR_GAPPED_SETTINGS)
     assert revision.terminates_tls is summarize_revision(revision.encode()).terminates_tls is has_proxy
     assert decode_revision(revision.encode()) == revision
     pod = children["Deployment", "digits"]["spec"]["template"]["spec"]

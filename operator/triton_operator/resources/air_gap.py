@@ -1,0 +1,141 @@
+"""What the profile AirGapped requires in addition to Private: unchangeable images, signed models, sources inside.
+
+Pure. Input: a spec, and for new pods the settings of the installation. Output: an InvalidSpecError that names all that
+is missing. The CRD has the rules about the spec as well, but a stored object can be older than they are. Only the
+settings contain the operator's image and the catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import groupby
+from typing import NamedTuple
+
+from triton_operator.api.conditions import Reason
+from triton_operator.api.errors import InvalidSpecError
+from triton_operator.api.privacy import Profile
+from triton_operator.api.repository import ModelRepository
+from triton_operator.api.spec import Spec
+from triton_operator.resources.server_image import ServerImage, choose_server_image
+from triton_operator.resources.settings import Settings
+from triton_operator.triton.server.versions import vulnerability
+
+PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+"""Addresses that are not routed on the internet. Link-local ones are not included: clouds serve credentials there."""
+
+OPERATOR_IMAGE = "image.digest in the values of the Helm chart"
+"""Not a field of the spec: the installation determines the image of `prepare` and `proxy`."""
+
+_DIGEST = "@sha256:"
+_BY_DIGEST = f"must be referenced by digest ({_DIGEST}…)"
+_NETWORKS = tuple(map(ip_network, PRIVATE_RANGES))
+
+
+class Missing(NamedTuple):
+    """A requirement that is not met: the path of the field to change, and what it must be."""
+
+    path: str
+    message: str
+    reason: str = Reason.INVALID_SPEC
+
+
+def is_by_digest(image: str) -> bool:
+    """Whether the reference of an image always identifies the same content."""
+    return _DIGEST in image
+
+
+def check_air_gap(spec: Spec, settings: Settings | None = None) -> None:
+    """Raise InvalidSpecError unless the profile is another one, or all requirements are met.
+
+    Without `settings`, the images of the installation are not checked: an upgrade or a new vulnerability does not
+    change what runs already; the privacy controls report it.
+    """
+    if spec.privacy.profile is not Profile.AIR_GAPPED:
+        return
+    if missing := find_missing(spec, settings):
+        reason = missing[0].reason if len(missing) == 1 else Reason.INVALID_SPEC
+        raise InvalidSpecError(reason, "spec.privacy.profile", f"AirGapped requires: {_listed(missing)}")
+
+
+def find_missing(spec: Spec, settings: Settings | None = None) -> list[Missing]:
+    """All requirements that are not met; none is reported twice."""
+    found = [*_missing_of_images(spec), *_missing_of_signatures(spec), *_missing_of_cache(spec)]
+    return [*found, *(_missing_of_installation(spec, settings) if settings else ())]
+
+
+def _missing_of_images(spec: Spec) -> Iterator[Missing]:
+    for path, repository in _repositories(spec):
+        if repository.image and not is_by_digest(repository.image.reference):
+            yield Missing(f"{path}.image.reference", _BY_DIGEST)
+    if spec.triton.image is not None and not is_by_digest(spec.triton.image):
+        yield Missing("spec.triton.image", _BY_DIGEST)
+
+
+def _missing_of_signatures(spec: Spec) -> Iterator[Missing]:
+    if spec.verification is None:
+        yield Missing("spec.verification", "must name the keys of those who sign the models")
+    elif not spec.verification.require:
+        yield Missing("spec.verification.require", "must not be false")
+
+
+def _missing_of_cache(spec: Spec) -> Iterator[Missing]:
+    """The Job of the cache downloads models, so it may connect to addresses inside only."""
+    if not any(repository.fetched for _, repository in _repositories(spec)):
+        return
+    cidrs = spec.cache.egress.cidrs if spec.cache else ()
+    public = [cidr for cidr in cidrs if not _is_private(cidr)]
+    if public or not cidrs:
+        found = f", not {', '.join(public)}" if public else ""
+        message = f"must contain private addresses ({', '.join(PRIVATE_RANGES)}){found}"
+        yield Missing("spec.cache.egress.cidrs", message)
+
+
+def _missing_of_installation(spec: Spec, settings: Settings) -> Iterator[Missing]:
+    try:
+        server = choose_server_image(spec, settings)
+    except InvalidSpecError as error:
+        yield Missing(error.path, error.message, error.reason)
+    else:
+        yield from _missing_of_server(spec, server)
+    if not is_by_digest(settings.operator_image):
+        yield Missing(OPERATOR_IMAGE, f"must be set, because the pods run {settings.operator_image}")
+
+
+def _missing_of_server(spec: Spec, server: ServerImage) -> Iterator[Missing]:
+    if spec.triton.image is None and not is_by_digest(server.image):
+        message = f"must be set by digest, because the catalogue of the Helm chart has {server.image}"
+        yield Missing("spec.triton.image", message)
+    if server.release is None:
+        yield Missing("spec.triton.version", f"must be set, because the release of {server.image} is not known")
+    elif found := vulnerability(server.release):
+        message = f"must be {found.fixed_in} or newer, because {server.release} has known vulnerabilities"
+        yield Missing("spec.triton.version", message)
+
+
+def _repositories(spec: Spec) -> Iterator[tuple[str, ModelRepository]]:
+    if spec.model_repository:
+        yield "spec.modelRepository", spec.model_repository
+    for index, model in enumerate(spec.models):
+        if model.model_repository:
+            yield f"spec.models[{index}].modelRepository", model.model_repository
+
+
+def _is_private(cidr: str) -> bool:
+    try:
+        network = ip_network(cidr)
+    except ValueError:
+        return False
+    return any(_contains(private, network) for private in _NETWORKS)
+
+
+def _contains(outer: IPv4Network | IPv6Network, inner: IPv4Network | IPv6Network) -> bool:
+    if isinstance(outer, IPv4Network):
+        return isinstance(inner, IPv4Network) and inner.subnet_of(outer)
+    return isinstance(inner, IPv6Network) and inner.subnet_of(outer)
+
+
+def _listed(missing: Sequence[Missing]) -> str:
+    """Fields with the same problem share its message, so that a long list fits into a condition."""
+    grouped = groupby(missing, key=lambda each: each.message)
+    return "; ".join(f"{', '.join(each.path for each in group)}: {message}" for message, group in grouped)
