@@ -43,9 +43,15 @@ BAD: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
     "no signatures": (
         changed(GOOD, "verification", NOTHING),
-        "verification",
+        "verification.keys",
         "must name the keys of those who sign the models",
-        "verification",
+        "verification.keys",
+    ),
+    "a scan, but no key": (
+        changed(GOOD, "verification", {"scan": "Refuse"}),
+        "verification.keys",
+        "must name the keys of those who sign the models",
+        "verification.keys",
     ),
     "optional signatures": (
         changed(GOOD, "verification.require", False),
@@ -112,7 +118,7 @@ def test_everything_that_is_missing_is_listed_at_once(api: Api, namespace: str) 
         "spec.modelRepository.image.reference: ",
         "spec.models: ",
         "spec.triton.image: ",
-        "spec.verification: ",
+        "spec.verification.keys: ",
     ):
         assert part in str(refused.value)
 

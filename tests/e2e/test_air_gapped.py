@@ -186,7 +186,7 @@ def test_an_update_to_other_signed_models_is_served(
     ("change", "field"),
     [
         ({"modelRepository": {"image": {"reference": "models:1"}}}, "spec.modelRepository.image"),
-        ({"verification": None}, "spec.verification"),
+        ({"verification": None}, "spec.verification.keys"),
     ],
 )
 def test_the_api_server_rejects_an_update_that_breaks_the_profile(

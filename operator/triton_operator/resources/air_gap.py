@@ -73,9 +73,9 @@ def _missing_of_images(spec: Spec) -> Iterator[Missing]:
 
 
 def _missing_of_signatures(spec: Spec) -> Iterator[Missing]:
-    if spec.verification is None:
-        yield Missing("spec.verification", "must name the keys of those who sign the models")
-    elif not spec.verification.require:
+    if spec.verification is None or not spec.verification.keys:
+        yield Missing("spec.verification.keys", "must name the keys of those who sign the models")
+    if spec.verification and not spec.verification.require:
         yield Missing("spec.verification.require", "must not be false")
 
 

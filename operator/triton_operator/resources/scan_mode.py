@@ -12,7 +12,11 @@ from triton_operator.api.privacy import Profile
 from triton_operator.api.scan import Scan
 from triton_operator.api.spec import Spec
 
-DEFAULT_MODES: Mapping[Profile, Scan] = {Profile.OPEN: Scan.WARN, Profile.PRIVATE: Scan.WARN}
+DEFAULT_MODES: Mapping[Profile, Scan] = {
+    Profile.OPEN: Scan.WARN,
+    Profile.PRIVATE: Scan.WARN,
+    Profile.AIR_GAPPED: Scan.REFUSE,
+}
 """The mode of each profile, if `spec.verification.scan` is not set."""
 
 

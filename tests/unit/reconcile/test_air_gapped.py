@@ -41,8 +41,13 @@ async def test_a_deployment_that_has_everything_is_enforced() -> None:
     assert world.condition(PRIVACY_ENFORCED).message == "all 9 required controls are enforced"
 
 
-async def test_an_accepted_change_of_the_profile_restarts_no_pod() -> None:
+async def test_an_accepted_change_of_the_profile_restarts_no_pod_unless_the_scan_becomes_stricter() -> None:
     world = await serving(privacy=PRIVATE)
+    before = world.template_hash
+    world.edit(privacy=AIR_GAP)
+    await world.reconcile()
+    assert world.template_hash != before
+    world = await serving(privacy=PRIVATE, verification={**AIR_GAPPED["verification"], "scan": "Refuse"})
     before = world.template_hash
     world.edit(privacy=AIR_GAP)
     await world.reconcile()
@@ -64,7 +69,7 @@ async def test_a_refused_change_of_the_profile_changes_no_child() -> None:
     assert world.cluster.manifests == before
     accepted = world.condition(ACCEPTED)
     assert (accepted.status, accepted.reason) == (Truth.FALSE, "InvalidSpec")
-    assert "spec.verification: must name" in accepted.message
+    assert "spec.verification.keys: must name" in accepted.message
     assert world.condition(STALLED).status is Truth.TRUE
     enforced = world.condition(PRIVACY_ENFORCED)
     assert (enforced.status, enforced.reason) == (Truth.FALSE, "NotAirGapped")
@@ -79,7 +84,7 @@ async def test_everything_that_is_missing_is_listed_at_once_and_its_addition_is_
     message = world.condition(ACCEPTED).message
     for part in (
         "spec.modelRepository.image.reference: must be referenced by digest",
-        "spec.verification: must name the keys",
+        "spec.verification.keys: must name the keys",
         "spec.triton.image: must be set by digest",
         "spec.triton.version: must be 26.07 or newer",
         "image.digest in the values of the Helm chart: must be set",

@@ -36,11 +36,16 @@ def a_spec(**changes: Any) -> Spec:
 
 
 def test_a_spec_that_has_everything_is_rendered_like_a_private_one() -> None:
-    spec = AIR_GAPPED | {"privacy": {}}
+    spec = AIR_GAPPED | {"privacy": {}, "verification": {**AIR_GAPPED["verification"], "scan": "Refuse"}}
     children = [render(a_deployment(**each), AIR_GAPPED_SETTINGS) for each in (AIR_GAPPED, spec)]
     air_gapped, private = ([each for each in kind if each["kind"] != "ControllerRevision"] for kind in children)
     assert air_gapped == private
     assert {"NetworkPolicy", "ConfigMap"} <= {each["kind"] for each in air_gapped}
+
+
+def test_signatures_need_a_key() -> None:
+    found = find_missing(a_spec(verification={"scan": "Warn", "require": False}))
+    assert [each.path for each in found] == ["spec.verification.keys", "spec.verification.require"]
 
 
 @pytest.mark.parametrize("profile", ["Open", "Private"])
@@ -99,7 +104,7 @@ VIOLATIONS: list[dict[Change, str]] = [
         fetch_from_anywhere: "spec.cache.egress.cidrs",
         fetch_from_outside: "spec.cache.egress.cidrs",
     },
-    {leave_out_signatures: "spec.verification", make_signatures_optional: "spec.verification.require"},
+    {leave_out_signatures: "spec.verification.keys", make_signatures_optional: "spec.verification.require"},
     {use_vulnerable_release: "spec.triton.version", use_unknown_release: "spec.triton.version"},
     {tag_server: "spec.triton.image"},
     {tag_operator: OPERATOR_IMAGE},

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.builders import SETTINGS, a_deployment
+from tests.builders import AIR_GAPPED, SETTINGS, a_deployment
+from triton_operator.api.privacy import Profile
 from triton_operator.api.scan import Scan
 from triton_operator.resources.revision import render_revision
+from triton_operator.resources.scan_mode import DEFAULT_MODES
 from triton_operator.triton.prepare_contract.request import Preparation, decode
 
 CLAIM = {"pvc": {"claimName": "models"}}
@@ -32,6 +34,18 @@ def test_prepare_gets_the_mode(verification: dict[str, Any] | None, mode: Scan) 
     assert asked.scan is mode
     assert asked.verification is None  # Without keys, no signature is checked.
     assert "verified" not in volumes
+
+
+@pytest.mark.parametrize(
+    ("verification", "mode"), [({}, Scan.REFUSE), ({"scan": "Warn"}, Scan.WARN), ({"scan": "Refuse"}, Scan.REFUSE)]
+)
+def test_the_profile_air_gapped_refuses_unless_the_user_decides(verification: dict[str, Any], mode: Scan) -> None:
+    spec = AIR_GAPPED | {"verification": {**AIR_GAPPED["verification"], **verification}}
+    assert request(**spec)[0].scan is mode
+
+
+def test_every_profile_has_a_default_mode() -> None:
+    assert set(DEFAULT_MODES) == set(Profile)
 
 
 @pytest.mark.parametrize(
