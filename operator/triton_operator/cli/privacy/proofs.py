@@ -20,6 +20,7 @@ from triton_operator.cli.privacy.callers import describe_callers
 from triton_operator.cli.privacy.observed import Observed
 from triton_operator.cli.privacy.report import Proof, Setting
 from triton_operator.resources.pod import open_endpoints
+from triton_operator.resources.scan_mode import scan_mode
 from triton_operator.resources.tls import tls_mode
 from triton_operator.triton.proxy_contract.policy import POLICY_FILE, ProxyPolicy
 
@@ -129,13 +130,14 @@ _PROOFS: dict[str, Prove] = {
 
 
 def protections(deployment: ModelDeployment, observed: Observed) -> tuple[Setting, ...]:
-    """Verification and decryption of models."""
-    return _verification(deployment, observed), _decryption(deployment)
+    """Verification, decryption and scan of models."""
+    scan = Setting("Scan", scan_mode(deployment.spec), ())
+    return _verification(deployment, observed), _decryption(deployment), scan
 
 
 def _verification(deployment: ModelDeployment, observed: Observed) -> Setting:
     verification = deployment.spec.verification
-    if verification is None:
+    if verification is None or not verification.keys:  # It may only configure the scan.
         return Setting("Verification", "Off", ())
     proofs = []
     for key in verification.keys:

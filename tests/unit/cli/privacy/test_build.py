@@ -205,7 +205,8 @@ def test_keys_that_verify_models_have_their_fingerprints(tmp_path: Path) -> None
     ]
     config_maps = {"keys": a_config_map("keys", **{"vendor.pem": pem, "ca.pem": Authority("company").pem})}
     report = a_report(a_private_body(verification={"keys": keys}), config_maps=config_maps)
-    verification, decryption = report.settings
+    verification, decryption, scan = report.settings
+    assert scan.value == "Warn"
     assert (verification.value, decryption.value) == ("Required", "Off")
     facts, expected = by_subject(verification.proof), read_key("release", tmp_path / "key.pem").fingerprint
     assert facts["key release"] == {"source": "spec.verification.keys", "sha256": expected}
@@ -216,9 +217,22 @@ def test_keys_that_verify_models_have_their_fingerprints(tmp_path: Path) -> None
     assert report.models[0].signed_by == "release"
 
 
+@pytest.mark.parametrize(
+    ("verification", "value"),
+    [
+        (None, "Off"),
+        ({"scan": "Refuse"}, "Off"),
+        ({"keys": [{"name": "release"}]}, "Required"),
+        ({"keys": [{"name": "release"}], "require": False}, "IfSigned"),
+    ],
+)
+def test_signatures_are_verified_only_with_keys(verification: dict[str, Any] | None, value: str) -> None:
+    assert a_report(a_private_body(verification=verification)).settings[0].value == value
+
+
 def test_decryption_names_the_secret_that_is_not_read() -> None:
     decryption = {"secretRef": {"name": "model-keys"}, "memory": "1Gi"}
-    _, setting = a_report(a_private_body(decryption=decryption, verification=None)).settings
+    _, setting, _ = a_report(a_private_body(decryption=decryption, verification=None)).settings
     assert setting.value == "On"
     assert by_subject(setting.proof) == {
         "Secret model-keys": {"key": "keyset.json, which this report does not read", "memory": "1Gi"}
