@@ -50,9 +50,7 @@ class User:
             command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
             try:
-                assert process.stdout
-                output = _until(process.stdout.fileno(), "  curl ")
-                yield Serving(process, output)
+                yield Serving(process, _first_output(process))
             finally:
                 process.send_signal(signal.SIGINT)
                 _end(process)
@@ -169,6 +167,17 @@ def _end(process: subprocess.Popen[Any]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         raise
+
+
+def _first_output(process: subprocess.Popen[str]) -> str:
+    """The output up to the addresses; a failure includes the standard error if the command has ended."""
+    assert process.stdout
+    try:
+        return _until(process.stdout.fileno(), "  curl ")
+    except AssertionError as error:
+        if process.poll() is None:
+            raise
+        raise AssertionError(f"{error}{process.communicate()[1]}") from None
 
 
 def _until(descriptor: int, mark: str) -> str:
