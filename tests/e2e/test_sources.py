@@ -213,6 +213,56 @@ def test_an_encrypted_and_signed_model_is_served_from_memory(
     kube.delete("modeldeployment", name, wait=False)
 
 
+def test_encrypted_models_from_a_claim_and_a_bucket_answer_as_in_the_clear(
+    node: Cluster,
+    kube: Kube,
+    model_deployment: Callable[..., Object],
+    bucket: Object,
+    volume: Object,
+    s3: S3,
+    tmp_path: Path,
+) -> None:
+    """Each of two models comes from each source once, encrypted and signed; the answers differ by at most 1e-5."""
+    signer, keyset = Signer(tmp_path), tmp_path / "keyset.json"
+    create_keyset(keyset)
+    keys = read_keyset(keyset.read_bytes(), "keyset")
+    for repository in (_host_path(node) / "sources" / "private", s3.folder / BUCKET / "private"):
+        for model in COMPARED:
+            encrypt_model(ROOT / "model_repository" / model, repository / model, keys)
+            signer.sign(repository / model)
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "private-keys"}}
+    kube.apply(secret | {"stringData": {"keyset.json": keyset.read_text()}})
+    claimed = {"pvc": volume["pvc"] | {"path": "/private"}}
+    stored = bucket | {"s3": bucket["s3"] | {"prefix": "private"}}
+    private = {
+        "modelRepository": None,
+        "verification": {"keys": [{"name": "release", "publicKey": signer.public_key}]},
+        "decryption": {"secretRef": {"name": "private-keys"}, "memory": "64Mi"},
+        "resources": {"limits": {"memory": "2Gi"}},
+    }
+    deployments: dict[str, Object] = {
+        "clear": {"models": [{"name": model} for model in COMPARED]},
+        "claimed-first": private | {"models": _models_from(claimed, stored)},
+        "stored-first": private | {"models": _models_from(stored, claimed)},
+    }
+    answers: dict[str, list[Any]] = {}
+    for name, spec in deployments.items():
+        kube.apply(model_deployment(name, privacy=OPEN, **spec))
+        kube.wait_ready(name, 240)
+        with serve(node, kube, name) as served, served.http() as client:
+            answers[name] = [client.infer(model, inputs).as_numpy("OUTPUT__0") for model, inputs in COMPARED.items()]
+        kube.delete("modeldeployment", name, wait=False)
+    for name in ("claimed-first", "stored-first"):
+        for answer, expected in zip(answers[name], answers["clear"], strict=True):
+            np.testing.assert_allclose(answer, expected, rtol=0, atol=1e-5)
+
+
+def _models_from(*repositories: Object) -> list[Object]:
+    """Each of the compared models from one of the repositories."""
+    pairs = zip(COMPARED, repositories, strict=True)
+    return [{"name": model, "modelRepository": repository} for model, repository in pairs]
+
+
 def _host_path(node: Cluster) -> Path:
     assert node.host_path
     return node.host_path
@@ -233,3 +283,14 @@ def _input(name: str, data: Any, kind: str) -> Any:
     tensor = tritonclient.http.InferInput(name, list(data.shape), kind)
     tensor.set_data_from_numpy(data)
     return tensor
+
+
+_DRAWN = np.random.default_rng(0)
+COMPARED = {
+    "digits": [_input("INPUT__0", _DRAWN.random((4, 1, 28, 28), dtype=np.float32), "FP32")],
+    "bert_texts_model": [
+        _input("INPUT__0", _DRAWN.integers(1, 100, (4, 32)), "INT64"),
+        _input("INPUT__1", np.ones((4, 32), np.int64), "INT64"),
+    ],
+}
+"""Requests to models that are served in the clear and encrypted."""
