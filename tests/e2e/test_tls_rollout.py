@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hack.cluster.handle import Cluster
 from tests.kube import Kube, Object
@@ -19,12 +20,19 @@ PATH = f"/v2/models/{NAME}/ready"
 PAUSE_SECONDS = 0.05
 
 
+class Failure(NamedTuple):
+    """When a request that failed was sent, and what went wrong."""
+
+    sent: float
+    problem: str
+
+
 @dataclass
 class Answers:
     """The times of a client's requests; each has a connection of its own."""
 
     answered: list[float] = field(default_factory=list)
-    failed: list[float] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
 
 
 def test_plain_clients_are_served_until_clients_with_tls_are(
@@ -42,24 +50,27 @@ def test_plain_clients_are_served_until_clients_with_tls_are(
             kube.wait(lambda: len(kube.list("pods")) == 1, "the old pod has ended", 120)
             kube.wait(lambda: service_ports(kube) == ["https"], "the plain ports are closed")
             end = time.monotonic()
-            kube.wait(lambda: without_tls.failed and without_tls.failed[-1] > end, "plain requests fail")
+            kube.wait(lambda: without_tls.failed and without_tls.failed[-1].sent > end, "plain requests fail")
             kube.wait(lambda: with_tls.answered[-1] > end, "requests with TLS are answered")
     print(f"{len(without_tls.answered)} requests without TLS, then {len(with_tls.answered)} with TLS")
     # The node's rules for the Service follow the pod's readiness later.
-    assert [sent for sent in with_tls.failed if sent > with_tls.answered[0]] == []
-    assert without_tls.failed[0] > with_tls.answered[0]
+    assert [failure for failure in with_tls.failed if failure.sent > with_tls.answered[0]] == []
+    assert without_tls.failed[0].sent > with_tls.answered[0]
     assert without_tls.answered[-1] < end
 
 
 @contextmanager
-def asked(ask: Callable[[], bool]) -> Iterator[Answers]:
+def asked(ask: Callable[[], str]) -> Iterator[Answers]:
     """Send one request after the other while the block runs."""
     answers, stop = Answers(), threading.Event()
 
     def run() -> None:
         while not stop.wait(PAUSE_SECONDS):
             sent = time.monotonic()
-            (answers.answered if ask() else answers.failed).append(sent)
+            if problem := ask():
+                answers.failed.append(Failure(sent, problem))
+            else:
+                answers.answered.append(sent)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -70,31 +81,34 @@ def asked(ask: Callable[[], bool]) -> Iterator[Answers]:
         thread.join()
 
 
-def plain(served: Served) -> Callable[[], bool]:
-    """A request over HTTP without TLS."""
-    return lambda: is_answered(http.client.HTTPConnection(served.http_address, timeout=10))
+def plain(served: Served) -> Callable[[], str]:
+    """A request over HTTP without TLS; it returns what went wrong, or "" if it was answered."""
 
-
-def encrypted(served: Served) -> Callable[[], bool]:
-    """A request over HTTPS, which verifies the certificate."""
-
-    def ask() -> bool:
+    def ask() -> str:
+        connection = http.client.HTTPConnection(served.http_address, timeout=10)
         try:
-            return served.status_code(PATH.removeprefix("/")) == 200
-        except subprocess.CalledProcessError:
-            return False
+            connection.request("GET", PATH)
+            status = connection.getresponse().status
+        except (OSError, http.client.HTTPException) as error:
+            return repr(error)
+        finally:
+            connection.close()
+        return "" if status == http.client.OK else f"status {status}"
 
     return ask
 
 
-def is_answered(connection: http.client.HTTPConnection) -> bool:
-    try:
-        connection.request("GET", PATH)
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+def encrypted(served: Served) -> Callable[[], str]:
+    """The same over HTTPS; curl verifies the certificate."""
+
+    def ask() -> str:
+        try:
+            status = served.status_code(PATH.removeprefix("/"), "--show-error")
+        except subprocess.CalledProcessError as error:
+            return str(error.stderr)
+        return "" if status == http.client.OK else f"status {status}"
+
+    return ask
 
 
 def endpoint(kube: Kube) -> str:
