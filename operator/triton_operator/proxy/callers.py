@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from triton_operator.proxy.rates import above
 from triton_operator.proxy.refusals import (
     INVALID_TOKEN,
     MALFORMED,
@@ -102,7 +103,7 @@ def _limit_rates(callers: tuple[Caller, ...], folder: str) -> list[str]:
         f"http-request track-sc0 var(txn.caller) table {RATES} if limited",
         *(
             f"http-request set-var(txn.too_many) str(1) if {{ var(txn.caller) -m str {caller.name} }} "
-            f"{{ sc_gpc0_rate(0,{RATES}) ge {caller.requests_per_second} }}"
+            f"{above(f'sc_gpc0_rate(0,{RATES})', caller.requests_per_second - 1)}"
             for caller in limited
         ),
         *refuse(RATE_LIMITED, "if { var(txn.too_many) -m found }", folder),

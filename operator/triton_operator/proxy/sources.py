@@ -10,6 +10,7 @@ Old workers connect to new ones from loopback (`successor`), and are not limited
 
 from __future__ import annotations
 
+from triton_operator.proxy.rates import above
 from triton_operator.proxy.refusals import TOO_MANY_AT_ONCE, refuse_at_once
 
 MAX_AT_ONCE = 2048
@@ -47,9 +48,9 @@ def limit_connections() -> list[str]:
     return [
         f"tcp-request connection track-sc2 src table {_CONNECTIONS} if {_LIMITED}",
         f"tcp-request connection reject if {{ sc_conn_cur(2) gt {MAX_AT_ONCE} }}",
-        f"tcp-request connection reject if {{ sc_conn_rate(2) gt {MAX_NEW_CONNECTIONS} }}",
+        f"tcp-request connection reject if {above('sc_conn_rate(2)', MAX_NEW_CONNECTIONS)}",
         "tcp-request connection set-var(sess.answered) sc_gpc0_rate(2)",
-        f"tcp-request connection reject if {{ {_cancelled('sess.answered')} gt {MAX_CANCELLED} }}",
+        f"tcp-request connection reject if {above(_cancelled('sess.answered'), MAX_CANCELLED)}",
         # HAProxy also has a response for a client that has left; it counts if it comes from Triton or is a refusal.
         "http-response set-var(txn.responded) str(1)",
         "acl answered var(txn.responded) -m found",
@@ -72,7 +73,7 @@ def limit_requests(folder: str) -> list[str]:
     """Rules that refuse the requests of a client that cancels most of them, and too many requests at once."""
     several = f"{{ var(sess.cancelled) -m int gt {MAX_OF_CANCELLING_SOURCE} }}"
     too_many = f"{{ var(sess.cancelled) -m int gt {MAX_CANCELLED_OF_CONNECTION} }}"
-    source = f"{{ {_cancelled('txn.answered')} gt {MAX_CANCELLED} }}"
+    source = above(_cancelled("txn.answered"), MAX_CANCELLED)
     return [
         f"http-request set-var(txn.answered) sc_gpc0_rate(2) if {several}",
         f"http-request set-var(txn.refused) str({_REASON}) if {too_many} or {several} {source}",
