@@ -25,7 +25,7 @@ METHODS = frozenset(name.removeprefix("aten::") for name in DENIED if name.start
 """Denied operators that code calls without a namespace, such as `torch.save`."""
 
 NETWORK_NAMESPACES = frozenset(
-    ["_c10d_functional", "_c10d_functional_autograd", "_dtensor", "c10d", "fsdp", "symm_mem"]
+    ["_c10d_functional", "_c10d_functional_autograd", "_dtensor", "c10d", "c10d_functional", "fsdp", "symm_mem"]
 )
 """Namespaces of operators that exchange tensors with other processes."""
 
@@ -34,6 +34,7 @@ NETWORK_CLASSES = frozenset(["c10d", "dist_c10d", "dist_rpc"])
 
 BUILT_IN = NETWORK_NAMESPACES | frozenset(
     [
+        "_inductor_test",
         "_native",
         "_native_aot",
         "_quantized",
@@ -45,13 +46,16 @@ BUILT_IN = NETWORK_NAMESPACES | frozenset(
         "debugprims",
         "export",
         "flex_gemm",
+        "flex_lib",
         "inductor",
         "inductor_prims",
+        "mempool",
         "mkl",
         "mkldnn",
         "mkldnn_prepacked",
         "onednn",
         "onnx",
+        "onnx_symbolic",
         "prepacked",
         "prim",
         "prims",
@@ -61,12 +65,14 @@ BUILT_IN = NETWORK_NAMESPACES | frozenset(
         "rngprims",
         "sparse",
         "static_runtime",
+        "streams",
         "xnnpack",
     ]
 )
 """Namespaces of torch's own operators; most operators of `aten` are written without a namespace.
 
-The list is from `torch._C._jit_get_all_schemas()` in 2.15, with the namespaces for mobile devices of 2.5 to 2.14.
+The list is from `torch._C._jit_get_all_schemas()` in 2.15, after imports of torch's compilers and exporters, with the
+namespaces for mobile devices of 2.5 to 2.14.
 """
 
 HARMLESS_LIBRARIES = frozenset(["torchvision"])
