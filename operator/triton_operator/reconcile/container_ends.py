@@ -6,6 +6,7 @@ pods that do not serve, `status` for the last failure, which is reported even af
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Sequence
 from datetime import timedelta
@@ -112,11 +113,16 @@ def _judge_prepare(ended: Terminated) -> Diagnosis:
     report = read_prepare(ended.message)
     if not isinstance(report, PrepareFailed):
         return Diagnosis(Reason.PREPARE_FAILED, f"container {CONTAINER_PREPARE} terminated with {_describe_end(ended)}")
-    about = f"model {report.model}: " if report.model and report.model not in report.message else ""
+    about = f"model {report.model}: " if report.model and not _mentions(report.message, report.model) else ""
     if report.reason in PREPARE_REASONS:
         return Diagnosis(report.reason, f"{about}{report.message}", report.model)
     # From a `prepare` of another release; the API server may not accept its word as a reason.
     return Diagnosis(Reason.PREPARE_FAILED, f"{report.reason}: {about}{report.message}", report.model)
+
+
+def _mentions(message: str, model: str) -> bool:
+    """Whether the message contains the model's name as a word; a file in a path may have the same name."""
+    return re.search(rf"(?<![\w/.-]){re.escape(model)}(?![\w.-])", message) is not None
 
 
 def _judge_proxy(ended: Terminated) -> Diagnosis:

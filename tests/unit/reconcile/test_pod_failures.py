@@ -264,6 +264,24 @@ def test_every_reason_that_prepare_may_have_is_passed_on(reason: str) -> None:
     assert first_diagnosis(of_prepare(reason))[:3] == (reason, "model digits: why", "digits")
 
 
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            "1/model.pt: code/training/digits.py opens a file",
+            "model digits: 1/model.pt: code/training/digits.py opens a file",
+        ),
+        ("digits_small is broken", "model digits: digits_small is broken"),
+        ('"digits": why', '"digits": why'),
+        ("the folder of digits is empty", "the folder of digits is empty"),
+    ],
+)
+def test_a_message_that_does_not_name_the_model_gets_its_name(message: str, shown: str) -> None:
+    """A file in a path, or another model, may have a name that contains it."""
+    text = encode(PrepareFailed(Reason.CONFIG_INVALID, "digits", message)).decode()
+    assert first_diagnosis(of_containers(ended_prepare(text))).message == shown
+
+
 EVENTS = [
     ('MountVolume.SetUp failed for volume "ca" : configmap "corp-ca" not found', Reason.DEPENDENCY_MISSING),
     (
