@@ -91,7 +91,7 @@ def test_findings_of_lint_are_a_line_each(tmp_path: Path, capsys: pytest.Capture
     outcome = tritonctl(capsys, "lint", tmp_path)
     assert outcome.code == 1
     assert is_safe(outcome.out + outcome.err)
-    assert "writes a file on every call" in outcome.out
+    assert "writes a file" in outcome.out
     assert SHOWN in outcome.out
 
 

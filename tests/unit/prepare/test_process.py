@@ -101,7 +101,15 @@ def test_nothing_heavy_is_imported(pod: Pod) -> None:
     heavy = {"aiohttp", "kopf", "yaml", "numpy", "ssl", "asyncio", "concurrent.futures", "difflib", "google.protobuf"}
     assert loaded & heavy == set()
     ours = {name for name in loaded if name.startswith("triton_operator.")}
-    assert {name.split(".")[1] for name in ours} == {"api", "encryption", "errors", "triton", "prepare", "scan"}
+    assert {name.split(".")[1] for name in ours} == {
+        "api",
+        "encryption",
+        "errors",
+        "files",
+        "triton",
+        "prepare",
+        "scan",
+    }
     assert "triton_operator.triton.server.log" not in ours
 
 
