@@ -49,7 +49,8 @@ def other(proxy: Proxy, authority: Authority) -> Client:
     return Client(proxy.https, authority.pem, source=f"127.0.0.{next(_NUMBERS)}")
 
 
-def test_an_address_cannot_take_all_connections(one: Client, other: Client) -> None:
+def test_an_address_cannot_take_all_connections(proxy: Proxy, one: Client, other: Client) -> None:
+    """Health checks of the same address are answered: it can be that of the node."""
     with ExitStack() as opened:
         for _ in range(MAX_AT_ONCE - 1):
             opened.enter_context(one.connect())
@@ -58,6 +59,7 @@ def test_an_address_cannot_take_all_connections(one: Client, other: Client) -> N
             assert last.getresponse().read() == b""
             assert is_refused(one)
             assert other.infer().status == 200
+            assert probe(proxy, one.source[0]) == 200
     wait_until(lambda: not is_refused(one))  # The proxy closes its side of the connections later.
     assert one.infer().status == 200
 
@@ -74,12 +76,17 @@ def probe_until(end: float, proxy: Proxy, address: str) -> int:
     """Send health checks on new connections, and return their number; raises OSError if the proxy refuses one."""
     count = 0
     while time.monotonic() < end:
-        with closing(HTTPConnection("localhost", proxy.health, timeout=10, source_address=(address, 0))) as connection:
-            connection.request("GET", "/v2/health/live")
-            assert connection.getresponse().status == 200
+        assert probe(proxy, address) == 200
         count += 1
         time.sleep(PAUSE_SECONDS)
     return count
+
+
+def probe(proxy: Proxy, address: str) -> int:
+    """The status of a health check on a new connection."""
+    with closing(HTTPConnection("localhost", proxy.health, timeout=10, source_address=(address, 0))) as connection:
+        connection.request("GET", "/v2/health/live")
+        return connection.getresponse().status
 
 
 def is_refused(client: Client) -> bool:

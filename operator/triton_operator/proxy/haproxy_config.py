@@ -26,6 +26,7 @@ from triton_operator.proxy.scripts import load_scripts, script_files
 from triton_operator.proxy.sources import (
     count_cancelled,
     limit_connections,
+    limit_probes,
     limit_requests,
     refuse_cancelled,
     source_backends,
@@ -161,7 +162,7 @@ def _health(placement: Placement) -> dict[str, list[str]]:
     return {
         "frontend health": [
             f"bind {placement.health} thread 1-{placement.threads}",
-            *limit_connections(),
+            *limit_probes(),
             *routes.health_only(str(placement.folder)),
             "default_backend triton_http",
         ]

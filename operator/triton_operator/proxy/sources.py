@@ -25,18 +25,23 @@ MAX_OF_CANCELLING_SOURCE = 200
 """The same for an address above MAX_CANCELLED; more than the 100 unfinished requests of a connection."""
 PERIOD_SECONDS = 10
 
-_CONNECTIONS, _REQUESTS = "connections", "requests"
+_CONNECTIONS, _REQUESTS, _HEALTH = "connections", "requests", "health_connections"
 _REFUSING = "cancelled"
 _REASON = "TooManyCancelled"
 _LIMITED = "!{ src 127.0.0.1 ::1 }"
 
 
 def source_backends() -> dict[str, list[str]]:
-    """Two tables, because an entry counts either connections or requests, and the backend of refused streams."""
+    """Tables, because an entry counts either connections or requests, and the backend of refused streams.
+
+    The kubelet can have the address of clients, which may come through the node. Its probes have a table of their own,
+    so that these clients do not stop them.
+    """
     period = f"{PERIOD_SECONDS}s"
     rates = f"conn_rate({period}),http_req_rate({period}),gpc0,gpc0_rate({period})"
     return {
         f"backend {_CONNECTIONS}": [f"stick-table type ipv6 size 10k expire 1m store conn_cur,{rates}"],
+        f"backend {_HEALTH}": [f"stick-table type ipv6 size 10k expire 1m store conn_cur,conn_rate({period})"],
         f"backend {_REQUESTS}": ["stick-table type ipv6 size 10k expire 1m store conn_cur"],
         # A stream that is not reset closes its connection. Others cannot, so they become slow.
         f"backend {_REFUSING}": ["filter lua.cancelled_streams", "http-request reject"],
@@ -44,11 +49,9 @@ def source_backends() -> dict[str, list[str]]:
 
 
 def limit_connections() -> list[str]:
-    """Rules of each frontend: they close new connections before the TLS handshake, without a log line."""
+    """Rules for clients: they close new connections before the TLS handshake, without a log line."""
     return [
-        f"tcp-request connection track-sc2 src table {_CONNECTIONS} if {_LIMITED}",
-        f"tcp-request connection reject if {{ sc_conn_cur(2) gt {MAX_AT_ONCE} }}",
-        f"tcp-request connection reject if {above('sc_conn_rate(2)', MAX_NEW_CONNECTIONS)}",
+        *_limit_connections(_CONNECTIONS),
         "tcp-request connection set-var(sess.answered) sc_gpc0_rate(2)",
         f"tcp-request connection reject if {above(_cancelled('sess.answered'), MAX_CANCELLED)}",
         # HAProxy also has a response for a client that has left; it counts if it comes from Triton or is a refusal.
@@ -56,6 +59,19 @@ def limit_connections() -> list[str]:
         "acl answered var(txn.responded) -m found",
         "acl answered var(txn.refused) -m found",
         "http-after-response set-var(txn.answers) sc_inc_gpc0(2) if answered",
+    ]
+
+
+def limit_probes() -> list[str]:
+    """Rules for health checks."""
+    return _limit_connections(_HEALTH)
+
+
+def _limit_connections(table: str) -> list[str]:
+    return [
+        f"tcp-request connection track-sc2 src table {table} if {_LIMITED}",
+        f"tcp-request connection reject if {{ sc_conn_cur(2) gt {MAX_AT_ONCE} }}",
+        f"tcp-request connection reject if {above('sc_conn_rate(2)', MAX_NEW_CONNECTIONS)}",
     ]
 
 
