@@ -19,7 +19,7 @@ class ApiError(TritonOperatorError):
 class InvalidSpecError(ApiError):
     """The spec is invalid in a way that the API server's schema cannot express.
 
-    `reason` is a CamelCase condition reason, and `path` is the path of the field (`spec.models[0].name`), and `message`
+    `reason` is a CamelCase condition reason, `path` is the path of the field (`spec.models[0].name`), and `message`
     says what is wrong with it.
     """
 

@@ -1,4 +1,4 @@
-"""What `prepare` is told about the scan, and which models it copies before it scans them."""
+"""The scan mode in the request to `prepare`, and the models that it copies before it scans them."""
 
 from __future__ import annotations
 

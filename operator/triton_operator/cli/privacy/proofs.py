@@ -24,6 +24,8 @@ from triton_operator.resources.scan_mode import scan_mode
 from triton_operator.resources.tls import tls_mode
 from triton_operator.triton.proxy_contract.policy import POLICY_FILE, ProxyPolicy
 
+_EVERYBODY = "everybody whom the NetworkPolicy admits"
+
 Prove = Callable[[ModelDeployment, Status, Observed], Iterator[Proof]]
 
 
@@ -69,7 +71,7 @@ def _tls(deployment: ModelDeployment, _status: Status, observed: Observed) -> It
 def _callers(deployment: ModelDeployment, _status: Status, observed: Observed) -> Iterator[Proof]:
     privacy, namespace = deployment.spec.privacy, deployment.metadata.namespace
     if privacy.clients is None:
-        yield Proof("spec.privacy.clients", {"callers": "everybody whom the NetworkPolicy admits"})
+        yield Proof("spec.privacy.clients", {"callers": _EVERYBODY})
         return
     yield from describe_callers(privacy.clients, namespace)
     if config := observed.config_maps.get(proxy_config_name(deployment.metadata.name)):
@@ -87,7 +89,7 @@ def _admitted(policy: str) -> str:
     except msgspec.DecodeError:
         return "cannot be read, is the operator of another release?"
     if callers is None:
-        return "everybody whom the NetworkPolicy admits"
+        return _EVERYBODY
     return ", ".join(caller.name for caller in callers) or "nobody"
 
 
