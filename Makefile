@@ -5,6 +5,8 @@ PYTHON ?= python3
 # Each runs a command in its Python environment, which is created if it does not exist (hack/environment.py).
 DEMO := $(PYTHON) -m hack.environment demo
 DEV := $(PYTHON) -m hack.environment dev
+# Runs tests in as many processes as the machine has cores, at most four; each imports torch (tests/tiers.py).
+PARALLEL := $(DEV) pytest --numprocesses=auto --maxprocesses=4
 # Benchmarks are collected like tests, with their own names.
 BENCH := $(DEV) pytest -p tests.benchmarks.costs -o python_files='bench_*.py' -o python_functions='bench_*' \
 	$(if $(BASELINE),--write-baseline)
@@ -33,11 +35,11 @@ model-image:  ## Build a model image from MODELS=folder for the local cluster, a
 .PHONY: test
 test:  ## Run all test tiers; the last line lists skipped tests with reasons.
 	@$(PREFLIGHT) test
-	@$(DEV) pytest
+	@$(PARALLEL)
 
 .PHONY: check
 check: lint  ## Run before each commit: lint, unit and wiring tests (no cluster; about five minutes on two cores).
-	@$(DEV) pytest tests/unit tests/wiring
+	@$(PARALLEL) tests/unit tests/wiring
 
 .PHONY: lint
 lint:  ## Run ruff, mypy and import-linter.

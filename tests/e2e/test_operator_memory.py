@@ -24,7 +24,7 @@ def test_five_hundred_objects_fit_into_little_memory(
     operator: str,
     kube: Kube,
     model_deployment: Callable[..., Object],
-    capsys: pytest.CaptureFixture[str],
+    measured: Callable[[str], None],
 ) -> None:
     own = kube.beside(operator)
     own.run("rollout", "restart", f"deployment/{DEPLOYMENT}")
@@ -35,8 +35,7 @@ def test_five_hundred_objects_fit_into_little_memory(
         kube.run("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": bodies}))
         kube.wait(lambda: _statuses_written(address) >= COUNT, f"{COUNT} objects have their children", 600)
         full = _resident_megabytes(address)
-    with capsys.disabled():
-        print(f"\n  operator's memory in its image: {idle:.0f} MB idle, {full:.0f} MB with {COUNT} objects")
+    measured(f"operator's memory in its image: {idle:.0f} MB idle, {full:.0f} MB with {COUNT} objects")
     assert idle <= IDLE_MEGABYTES
     assert full <= FULL_MEGABYTES
 

@@ -63,7 +63,7 @@ def kept(node: Cluster, operator: str, kube: Kube, model_deployment: Callable[..
 
 
 def test_nothing_that_clients_send_is_kept_on_the_node(
-    node: Cluster, kube: Kube, kept: KeptData, capsys: pytest.CaptureFixture[str]
+    node: Cluster, kube: Kube, kept: KeptData, measured: Callable[[str], None]
 ) -> None:
     for_caller = {"iss": token_issuer(kube.namespace, NAME, CALLER), "aud": audience(kube.namespace, NAME)}
     admitted = SIGNER.token({"kid": key_id(SIGNER.pem)}, **for_caller, note=WORD)
@@ -92,8 +92,7 @@ def test_nothing_that_clients_send_is_kept_on_the_node(
             places.append(place)
         overlooked += [(kind, each) for each in PLACES[kind] if not any(each in place for place in places)]
         overlooked += [(kind, KEPT[kind])] if not controls else []
-        with capsys.disabled():
-            print(f"\n  {kind}: {len(places)} places, {size / 1e6:.1f} MB, {controls} with {KEPT[kind]}", end="")
+        measured(f"{kind}: {len(places)} places, {size / 1e6:.1f} MB, {controls} with {KEPT[kind]}")
     assert overlooked == []
     assert found == []
     assert shared_memory_is_memory(kube)

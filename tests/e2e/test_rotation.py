@@ -79,7 +79,7 @@ def served(node: Cluster, kube: Kube) -> Iterator[Served]:
 
 
 def test_no_request_fails_while_certificates_authority_callers_and_keys_change(
-    hurried: Kube, kube: Kube, served: Served, capsys: pytest.CaptureFixture[str]
+    hurried: Kube, kube: Kube, served: Served, measured: Callable[[str], None]
 ) -> None:
     pods = serving_pods(kube)
     robot, guest, checkout = (Tokens(kube).of(name) for name in ("robot", "guest", "checkout"))
@@ -98,15 +98,14 @@ def test_no_request_fails_while_certificates_authority_callers_and_keys_change(
         renew(kube, served)
         kube.wait(lambda: served.certificate().issuer == next_authority.subject, "the next authority signs", 120)
         wait_for_requests(loads, REQUESTS)
-    with capsys.disabled():
-        print(f"\n  {summary(loads)}; a caller admitted after {added:.1f} s, and refused after {removed:.1f} s", end="")
+    measured(f"{summary(loads)}; a caller admitted after {added:.1f} s, and refused after {removed:.1f} s")
     assert [load.failures for load in loads] == [[]] * len(loads)
     assert min(load.requests for load in loads) > REQUESTS // 50
     assert serving_pods(kube) == pods
 
 
 def test_no_request_fails_while_pods_are_added_replaced_and_removed(
-    kube: Kube, served: Served, capsys: pytest.CaptureFixture[str]
+    kube: Kube, served: Served, measured: Callable[[str], None]
 ) -> None:
     """The pod that is replaced has all the connections. Streams end with their pod."""
     token = Tokens(kube).of("robot")
@@ -119,8 +118,7 @@ def test_no_request_fails_while_pods_are_added_replaced_and_removed(
         scale(kube, 1)
         kube.wait(lambda: len(serving_pods(kube)) == 1, "one pod is left", 90)
         wait_for_requests(loads, sum(load.requests for load in loads) + 100)
-    with capsys.disabled():
-        print(f"\n  {summary(loads)}", end="")
+    measured(summary(loads))
     assert [load.failures for load in loads] == [[]] * len(loads)
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -97,12 +97,11 @@ def masked(tmp_path_factory: pytest.TempPathFactory) -> Run:
         return _run(_MASKED, tmp_path_factory.mktemp("masked"), monkeypatch)
 
 
-def test_federated_training_is_as_accurate_as_central_training(capsys: pytest.CaptureFixture[str]) -> None:
+def test_federated_training_is_as_accurate_as_central_training(measured: Callable[[str], None]) -> None:
     """With the documented command and secure aggregation; no party alone is more accurate."""
     command = ["make", "federated", f"DEV={sys.executable} -m hack.environment dev"]
     done = subprocess.run(command, cwd=REPOSITORY.parent, capture_output=True, text=True, check=True)
-    with capsys.disabled():
-        print("\n" + done.stdout)
+    measured(done.stdout)
     accuracy = {
         way: float(score) for way, score in re.findall(r"^(\w[\w ]*?)  +\d+  +([\d.]+)", done.stdout, re.MULTILINE)
     }
@@ -216,12 +215,13 @@ def test_the_committed_model_equals_the_result_of_this_run(masked: Run) -> None:
         assert np.allclose(values.numpy(), committed[name].numpy(), rtol=1e-5), name
 
 
-def test_differential_privacy_costs_accuracy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_differential_privacy_costs_accuracy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], measured: Callable[[str], None]
+) -> None:
     """The card states the budget, which is not exceeded; the accuracy is lower, but far above chance."""
     assert main(["--differential-privacy", "--epsilon", "3", "--output", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    with capsys.disabled():
-        print("\n" + out)
+    measured(out)
     (epsilon,) = re.findall(r"epsilon ([\d.]+) at delta 0.0001", out)
     (accuracy,) = re.findall(r"^federated +\d+ +([\d.]+)", out, re.MULTILINE)
     assert 2.5 < float(epsilon) <= 3.0
