@@ -80,7 +80,7 @@ class Kube:
             self.run("delete", "pods", "--all", "--grace-period=1")
         self.run("delete", "namespace", self.namespace, namespaced=False)
 
-    def wait(self, look: Callable[[], T | None], what: str, seconds: float = 60) -> T:
+    def wait(self, look: Callable[[], T | None], what: str, seconds: float = 180) -> T:
         """Poll `look` until its result is true, and return it; fails after `seconds` with the description `what`."""
         deadline = time.monotonic() + seconds
         while True:
@@ -101,7 +101,7 @@ class Kube:
                 return result
         return None
 
-    def wait_ready(self, name: str, seconds: float = 120) -> Object:
+    def wait_ready(self, name: str, seconds: float = 300) -> Object:
         """Wait for Ready=True of the current generation, and return the ModelDeployment."""
         try:
             self.run("wait", f"modeldeployment/{name}", "--for=condition=Ready", f"--timeout={seconds:.0f}s")
@@ -111,7 +111,7 @@ class Kube:
         assert body
         return body
 
-    def wait_reason(self, name: str, reason: str, *, kind: str = "Ready", seconds: float = 60) -> Object:
+    def wait_reason(self, name: str, reason: str, *, kind: str = "Ready", seconds: float = 180) -> Object:
         """Wait until a condition is False with this reason, and return it."""
         last: list[Object | None] = [None]
 

@@ -39,7 +39,7 @@ def run_until(command: list[str], reader: int, writer: int, expected: str) -> tu
     text = b""
     with subprocess.Popen(command, stdout=writer, stderr=writer, process_group=0) as process:
         os.close(writer)
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         try:
             while expected.encode() not in text:
                 assert time.monotonic() < end, text.decode()
@@ -47,7 +47,7 @@ def run_until(command: list[str], reader: int, writer: int, expected: str) -> tu
                     text += os.read(reader, 1 << 16)
         finally:
             os.kill(process.pid, signal.SIGINT)
-            code = process.wait(timeout=60)
+            code = process.wait(timeout=180)
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
     os.close(reader)

@@ -63,10 +63,10 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
     """Run kubectl against a server that has the CRD."""
     install = _kubectl(control_plane, "before")
     install("apply", "--server-side", "--filename", str(CRD))
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     # Asked over and over, because `kubectl wait` fails while there is no list of conditions yet.
     while not _is_established(json.loads(install("get", "--output=json", "--filename", str(CRD)))):
-        assert time.monotonic() < deadline, "the definition of ModelDeployments is not established within 60 s"
+        assert time.monotonic() < deadline, "the definition of ModelDeployments is not established within 180 s"
         time.sleep(0.1)
     return _kubectl(control_plane, "after")
 
@@ -134,7 +134,7 @@ def _takes_anything(api: Api, namespace: str) -> bool:
 
 
 def _until(look: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not look():
         assert time.monotonic() < deadline, "the definition is not in use yet"
         time.sleep(0.1)

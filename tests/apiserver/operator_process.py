@@ -25,7 +25,7 @@ import msgspec
 from tests.builders import SETTINGS
 from triton_operator.resources.settings import Settings
 
-_START_SECONDS = 60
+_START_SECONDS = 180
 _AS_IN_THE_IMAGE = """
 import runpy, sys
 sys.modules["kubernetes"] = None
@@ -101,7 +101,7 @@ class OperatorProcess:
         if self._process.poll() is not None:
             return
         self._process.terminate()
-        assert self._process.wait(timeout=60) == 0, self.log.read_text()
+        assert self._process.wait(timeout=180) == 0, self.log.read_text()
 
     def cpu_seconds(self) -> float:
         """User and system time of the process so far."""

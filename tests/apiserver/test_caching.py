@@ -101,7 +101,7 @@ class Life:
         volumes = self.get("deployment")["spec"]["template"]["spec"]["volumes"]
         return [each["persistentVolumeClaim"]["claimName"] for each in volumes if "persistentVolumeClaim" in each]
 
-    def until(self, look: Callable[[], T], what: str, seconds: float = 20) -> T:
+    def until(self, look: Callable[[], T], what: str, seconds: float = 120) -> T:
         deadline = time.monotonic() + seconds
         while not (result := look()):
             assert time.monotonic() < deadline, f"not within {seconds} s: {what}"

@@ -75,7 +75,7 @@ class Certificates:
         """Reasons of all Events."""
         return {each["reason"] for each in self._api.get(self._events)["items"]}
 
-    def wait(self, look: Callable[[], object], what: str, seconds: float = 30) -> None:
+    def wait(self, look: Callable[[], object], what: str, seconds: float = 120) -> None:
         """Wait until the operator has done something."""
         deadline = time.monotonic() + seconds
         while not look():

@@ -102,7 +102,7 @@ def test_rights_are_enough_and_end_where_they_should(
 
 def await_right(api: Api, user: str, right: Right, namespace: str) -> None:
     """Wait until the API server applies new roles."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not may(api, user, right, namespace):
         assert time.monotonic() < deadline, right
         time.sleep(0.1)

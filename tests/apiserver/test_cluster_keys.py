@@ -27,7 +27,7 @@ async def test_a_namespaced_operator_reads_the_keys_of_the_cluster(
         async with Namespace(kubeconfig, namespace) as world:
             caller = {"name": "shop", "serviceAccount": {"name": "checkout"}}
             await world.create(1, privacy={"tls": {"mode": "Managed"}, "clients": [caller]})
-            await world.until_there(Kind.CONFIG_MAP, "m-0-proxy", seconds=30)
+            await world.until_there(Kind.CONFIG_MAP, "m-0-proxy", seconds=300)
             policy = decode((await world.child(Kind.CONFIG_MAP, "m-0-proxy"))["data"]["policy.json"].encode())
     (issuer,) = policy.issuers
     assert issuer.name == api.get(DISCOVERY_PATH)["issuer"]

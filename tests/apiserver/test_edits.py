@@ -16,7 +16,7 @@ COUNT = 40
 ROUNDS = 3
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_an_edit_right_after_a_change_of_a_child_is_acted_on(
     kubeconfig: Path, namespace: str, tmp_path: Path
 ) -> None:

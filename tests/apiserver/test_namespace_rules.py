@@ -135,7 +135,7 @@ def _set_rule(api: Api, namespace: str, rule: Object, breaking: Object) -> None:
         "metadata": {"generateName": "breaking-"},
         "spec": {"containers": [container]},
     }
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         try:
             api.create(f"{path}/pods", pod, dryRun="All")

@@ -18,7 +18,7 @@ from triton_operator.cluster.deep_json import LEVELS, cut
 from triton_operator.cluster.observed import Kind
 from triton_operator.cluster.resource_paths import CHILDREN, MODEL_DEPLOYMENTS, Resource
 
-LATE = 120.0
+LATE = 180.0
 LARGE = b'{"nodeAffinity":{"x":"' + b"x" * 900_000 + b'"}}'
 LARGE_OBJECTS = 40
 MOST_MEGABYTES = 120

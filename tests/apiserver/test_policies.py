@@ -283,7 +283,7 @@ def attempt(api: Api, namespace: str, spec: Object) -> str:
 
 
 def _await(look: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not look():
-        assert time.monotonic() < deadline, f"not within a minute: {what}"
+        assert time.monotonic() < deadline, f"not within three minutes: {what}"
         time.sleep(0.1)

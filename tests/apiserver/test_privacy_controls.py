@@ -43,7 +43,7 @@ def a_policy(selector: Object) -> Object:
     }
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 async def test_a_policy_of_somebody_else_and_the_probe_are_reported_as_they_change(
     kubeconfig: Path, namespace: str, api: Api, tmp_path: Path
 ) -> None:

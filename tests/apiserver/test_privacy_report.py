@@ -43,7 +43,7 @@ def is_reported(bodies: list[dict[str, Any]]) -> bool:
     return {"NetworkPolicy", "Callers"} <= {each["name"] for each in controls if each["state"] == "Enforced"}
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 async def test_a_reader_of_the_namespace_gets_every_proof(
     kubeconfig: Path,
     control_plane: ControlPlane,

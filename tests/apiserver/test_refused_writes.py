@@ -16,7 +16,7 @@ from tests.apiserver.world import Namespace, Object
 from triton_operator.cluster.observed import Kind
 
 TYPO: Object = {"nodeAffinity": {"requiredDuringScheduling": {}}}
-LATE = 60.0
+LATE = 180.0
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ async def test_a_restart_writes_nothing_for_unchanged_objects(kubeconfig: Path, 
             assert not operator.writes(), operator.log.read_text()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_after_a_restart_every_kind_of_spec_is_recognized(
     kubeconfig: Path, namespace: str, tmp_path: Path
 ) -> None:
@@ -99,7 +99,7 @@ EDITS: dict[str, tuple[Kind, Callable[[dict[str, Any]], Any]]] = {
 }
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("edit", EDITS)
 async def test_what_was_edited_while_no_operator_ran_is_repaired_alone(
     kubeconfig: Path, api: Api, namespace: str, tmp_path: Path, edit: str

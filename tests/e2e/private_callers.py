@@ -95,7 +95,7 @@ def sdk_loads(served: Served, token: str) -> list[Kind]:
 
 
 def wait_for_codes(client: Client, expected: tuple[int, str]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while (found := codes(client)) != expected:
         assert time.monotonic() < end, found
         time.sleep(0.02)

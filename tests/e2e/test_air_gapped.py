@@ -103,10 +103,10 @@ def without_dns(kube: Kube) -> Iterator[None]:
     """The cluster has no DNS server."""
     system = kube.beside("kube-system")
     system.run("scale", "deployment/coredns", "--replicas=0")
-    system.run("wait", "pod", "-l", "k8s-app=kube-dns", "--for=delete", "--timeout=60s")
+    system.run("wait", "pod", "-l", "k8s-app=kube-dns", "--for=delete", "--timeout=300s")
     yield
     system.run("scale", "deployment/coredns", "--replicas=1")
-    system.run("rollout", "status", "deployment/coredns", "--timeout=120s")
+    system.run("rollout", "status", "deployment/coredns", "--timeout=300s")
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_its_pods_reach_nothing_unless_another_policy_opens_them(
     kube: Kube, images: dict[str, Image], deployment: Object
 ) -> None:
     kube.apply(answering_pod(images["operator"].reference))
-    kube.run("wait", "pod/client", "--for=condition=Ready", "--timeout=60s")
+    kube.run("wait", "pod/client", "--for=condition=Ready", "--timeout=300s")
     client = (kube.get("pod", "client") or {})["status"]["podIP"]
     api = (kube.beside("default").get("service", "kubernetes") or {})["spec"]["clusterIP"]
     attempts = [Attempt("tcp", client, PORT), Attempt("udp", client, PORT), Attempt("tcp", api, 443)]

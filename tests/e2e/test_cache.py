@@ -85,7 +85,7 @@ def archive(kube: Kube, images: dict[str, Image], signer: Signer, tmp_path_facto
         ),
         _server(images["operator"].reference),
     )
-    kube.run("wait", "pod/archive", "--for=condition=Ready", "--timeout=60s")
+    kube.run("wait", "pod/archive", "--for=condition=Ready", "--timeout=300s")
     pod = kube.get("pod", "archive")
     assert pod
     return str(pod["status"]["podIP"])
@@ -103,12 +103,12 @@ def test_a_job_reaches_only_what_is_named_and_pods_serve_what_it_fetched(
     cache = {"size": "1Gi", "storageClassName": STORAGE, "egress": elsewhere}
     stranger = verification(Signer(tmp_path, 2))
     kube.apply(model_deployment("linear_regression", modelRepository=repository, cache=cache, verification=stranger))
-    condition = kube.wait_reason(NAME, "SourceUnreachable", seconds=120)
+    condition = kube.wait_reason(NAME, "SourceUnreachable", seconds=300)
     assert "archive" in condition["message"]
     assert kube.get("deployment", NAME) is None, "no pod is made before there is something to serve"
     named = {"cidrs": [f"{archive}/32"], "ports": [PORT]}
     kube.patch("modeldeployment", NAME, {"spec": {"cache": {"egress": named}}})
-    kube.wait_reason(NAME, "SignerUnknown", seconds=120)
+    kube.wait_reason(NAME, "SignerUnknown", seconds=300)
     assert kube.get("deployment", NAME) is None
     kube.patch("modeldeployment", NAME, {"spec": {"verification": verification(signer)}})
     body = kube.wait_ready(NAME, 180)

@@ -23,7 +23,7 @@ from triton_operator.api.names import NETWORK_PROBE
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
 FORWARD = "port-forward service/digits 8443 &"
-WAIT = f"kubectl -n {NAMESPACE} wait --for=condition=Ready md/digits --timeout=120s"
+WAIT = f"kubectl -n {NAMESPACE} wait --for=condition=Ready md/digits --timeout=300s"
 
 
 def make_demo() -> subprocess.CompletedProcess[str]:

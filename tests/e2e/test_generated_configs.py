@@ -56,6 +56,6 @@ def test_all_drawn_models_are_loaded(
     try:
         body = kube.wait_ready(name, seconds=SECONDS)
     finally:
-        kube.run("delete", "modeldeployment", name, "--cascade=foreground", "--wait=true", "--timeout=60s")
+        kube.run("delete", "modeldeployment", name, "--cascade=foreground", "--wait=true", "--timeout=300s")
     states = {model["name"]: model["state"] for model in body["status"]["models"]}
     assert states == {model.name: "Ready" for model in models}

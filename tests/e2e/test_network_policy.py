@@ -54,7 +54,7 @@ def clients(node: Cluster, kube: Kube, images: dict[str, Image]) -> Iterator[dic
             make_namespace(node, client.namespace, team=who)
         client.apply(answering_pod(images["operator"].reference, host_network=who == "host"))
     for client in found.values():
-        client.run("wait", "pod/client", "--for=condition=Ready", "--timeout=60s")
+        client.run("wait", "pod/client", "--for=condition=Ready", "--timeout=300s")
     yield found
     kube.run("delete", "namespace", *NAMESPACES.values(), namespaced=False)
 

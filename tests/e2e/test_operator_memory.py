@@ -28,7 +28,7 @@ def test_five_hundred_objects_fit_into_little_memory(
 ) -> None:
     own = kube.beside(operator)
     own.run("rollout", "restart", f"deployment/{DEPLOYMENT}")
-    own.run("rollout", "status", f"deployment/{DEPLOYMENT}", "--timeout=120s")
+    own.run("rollout", "status", f"deployment/{DEPLOYMENT}", "--timeout=300s")
     with node.reach(operator, f"{DEPLOYMENT}-metrics", "metrics") as address:
         idle = _resident_megabytes(address)
         bodies = [_suspended(model_deployment, f"many-{number}") for number in range(COUNT)]

@@ -65,7 +65,7 @@ def hurried(operator: str, in_namespace: Callable[[str], Kube]) -> Iterator[Kube
     def change(**operation: Any) -> None:
         patch = json.dumps([{"path": path, **operation}])
         kube.run("patch", "deployment", "triton-operator", "--type=json", "-p", patch)
-        kube.run("rollout", "status", "deployment/triton-operator", "--timeout=120s")
+        kube.run("rollout", "status", "deployment/triton-operator", "--timeout=300s")
 
     change(op="add", value=["--authority-announced", str(ANNOUNCED_SECONDS)])
     yield kube

@@ -44,7 +44,7 @@ def test_a_model_that_writes_files_is_refused_and_served_only_with_warnings(
     models = [{"name": "linear_regression"}]
     privacy, refuse = {"profile": "Open"}, {"scan": "Refuse"}
     kube.apply(model_deployment(name, modelRepository=planted, models=models, privacy=privacy, verification=refuse))
-    refused = kube.wait_reason(name, "ModelScanRefused", seconds=120)
+    refused = kube.wait_reason(name, "ModelScanRefused", seconds=300)
     assert "model linear_regression: 1/model.pt: code/" in refused["message"]
     assert "hides the name of an attribute (getattr)" in refused["message"]
     kube.patch("modeldeployment", name, {"spec": {"verification": {"scan": "Warn"}}})

@@ -125,7 +125,7 @@ def test_a_source_that_refuses_or_is_not_trusted(
         name = f"bad-{reason.lower()}"
         body = model_deployment(name, modelRepository=repository, models=[{"name": "digits"}], privacy=OPEN)
         kube.apply(body)
-        condition = kube.wait_reason(name, reason, seconds=120)
+        condition = kube.wait_reason(name, reason, seconds=300)
         assert s3.endpoint in condition["message"]
         assert ACCESS_KEY not in condition["message"]
         assert SECRET_KEY not in condition["message"]
@@ -163,7 +163,7 @@ def test_signed_models_are_served_from_a_claim_and_a_bucket_until_they_are_chang
         original = (folder / "config.pbtxt").read_bytes()
         (folder / "config.pbtxt").write_bytes(original + b"\n")
         kube.run("delete", "pods", "-l", "triton-operator.io/model-deployment=signed", "--wait=false")
-        refused = kube.wait_reason("signed", "SignedFileChanged", seconds=120)
+        refused = kube.wait_reason("signed", "SignedFileChanged", seconds=300)
         assert f"model {folder.name}: config.pbtxt is not the file that was signed" in refused["message"]
         (folder / "config.pbtxt").write_bytes(original)
     kube.delete("modeldeployment", "signed", wait=False)
@@ -189,13 +189,13 @@ def test_an_encrypted_and_signed_model_is_served_from_memory(
     body = model_deployment("linear_regression", **spec)
     body["metadata"]["name"] = name = "secret"
     kube.apply(body)
-    kube.wait_reason(name, "DecryptionKeyMissing", seconds=120)
+    kube.wait_reason(name, "DecryptionKeyMissing", seconds=300)
     for secret, file in (("wrong-keys", "wrong.json"), ("model-keys", "keyset.json")):
         content = {"keyset.json": (tmp_path / file).read_text()}
         kube.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}, "stringData": content})
     decryption = {"secretRef": {"name": "wrong-keys"}, "memory": "16Mi"}
     kube.patch("modeldeployment", name, {"spec": {"decryption": decryption}})
-    kube.wait_reason(name, "DecryptionFailed", seconds=120)
+    kube.wait_reason(name, "DecryptionFailed", seconds=300)
     kube.patch("modeldeployment", name, {"spec": {"decryption": {"secretRef": {"name": "model-keys"}}}})
     status = kube.wait_ready(name, 180)["status"]
     assert [model["signedBy"] for model in status["models"]] == ["release"]

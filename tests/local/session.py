@@ -139,7 +139,7 @@ class Serving:
     def end(self, number: signal.Signals) -> tuple[int, str]:
         """Send a signal, and return the exit status and the standard error."""
         self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=60)
+        _, errors = self.process.communicate(timeout=180)
         return self.process.returncode, errors
 
 
@@ -163,7 +163,7 @@ def _words(place: Path) -> str:
 def _end(process: subprocess.Popen[Any]) -> None:
     """Wait for a command to end; if it does not, kill it, so that the tests do not hang."""
     try:
-        process.communicate(timeout=60)
+        process.communicate(timeout=180)
     except subprocess.TimeoutExpired:
         process.kill()
         raise

@@ -134,7 +134,7 @@ def test_an_interrupted_first_start_leaves_no_half_environment(user: User, tmp_p
         assert process.stderr
         assert any("Downloading Triton" in line for line in iter(process.stderr.readline, ""))
         process.send_signal(signal.SIGINT)
-        errors = process.communicate(timeout=60)[1]
+        errors = process.communicate(timeout=180)[1]
     assert (process.returncode, "Traceback" in errors) == (130, False)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["environment.lock", "all.lock"]
     assert not any(str(tmp_path) in words for words in command_lines())
@@ -146,7 +146,7 @@ def test_a_killed_command_takes_its_server_along(user: User) -> None:
         run = serving.run
         serving.process.kill()
         serving.process.communicate()
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while any("tritonserver" in each for each in left_over(run)):
             assert time.monotonic() < end, left_over(run)
             time.sleep(0.05)
@@ -201,7 +201,7 @@ def test_a_model_process_that_dies_ends_the_command(user: User) -> None:
         run = serving.run
         (stub,) = _stubs(serving)
         subprocess.run(["kill", "-KILL", str(stub)], check=True)
-        _, errors = serving.process.communicate(timeout=60)
+        _, errors = serving.process.communicate(timeout=180)
         assert serving.process.returncode == 1
         assert "the process of model 'linear_regression' died: signal 9" in errors
     assert left_over(run) == []

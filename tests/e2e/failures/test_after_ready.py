@@ -43,7 +43,7 @@ def served(kube: Kube, deployed: str) -> Iterator[str]:
 def test_a_crash_is_reported(victim: str, signal: str, kube: Kube, served: str) -> None:
     pod = _pods(kube, served)[0]["metadata"]["name"]
     kube.run("exec", pod, "-c", "triton", "--", "python3", "-c", _KILL.format(victim=victim, signal=signal))
-    condition = kube.wait_reason(served, "Crashed", seconds=60)
+    condition = kube.wait_reason(served, "Crashed", seconds=300)
     if victim == "tritonserver":
         assert "SIGSEGV" in condition["message"] or "signal 11" in condition["message"]
     else:

@@ -35,7 +35,7 @@ def applied(kube: Kube, wrong: Wrong, broken: str, images: dict[str, Any]) -> It
 
 
 def test_a_model_that_triton_cannot_load(kube: Kube, images: dict[str, Any]) -> None:
-    condition = kube.wait_reason("not-torchscript", "ModelLoadFailed", seconds=180)
+    condition = kube.wait_reason("not-torchscript", "ModelLoadFailed", seconds=300)
     assert "failed to load 'not_torchscript' version 1" in condition["message"]
     assert "TorchScript" in condition["message"]
     body = _get(kube, "not-torchscript")
@@ -50,7 +50,7 @@ def test_a_model_that_triton_cannot_load(kube: Kube, images: dict[str, Any]) -> 
 
 
 def test_a_warm_up_that_fails(kube: Kube) -> None:
-    condition = kube.wait_reason("wrong-shape", "WarmupFailed", seconds=180)
+    condition = kube.wait_reason("wrong-shape", "WarmupFailed", seconds=300)
     assert "'wrong_shape' version 1" in condition["message"]
     assert "unexpected shape for input 'INPUT__0'" in condition["message"]
     assert "got [1,7]" in condition["message"], "the shape that was sent"
@@ -58,33 +58,33 @@ def test_a_warm_up_that_fails(kube: Kube) -> None:
 
 
 def test_a_backend_that_the_image_lacks(kube: Kube) -> None:
-    condition = kube.wait_reason("no-backend", "UnsupportedByImage", seconds=180)
+    condition = kube.wait_reason("no-backend", "UnsupportedByImage", seconds=300)
     assert "unable to find backend library for backend 'nosuch'" in condition["message"]
     kube.delete("modeldeployment", "no-backend", wait=False)
 
 
 def test_an_argument_that_triton_refuses(kube: Kube) -> None:
-    condition = kube.wait_reason("bad-argument", "ServerArgumentInvalid", seconds=180)
+    condition = kube.wait_reason("bad-argument", "ServerArgumentInvalid", seconds=300)
     assert "spec.triton.extraArgs contains --rate-limit-resource=R1" in condition["message"]
     kube.delete("modeldeployment", "bad-argument", wait=False)
 
 
 def test_too_little_memory(kube: Kube) -> None:
-    condition = kube.wait_reason("small", "OutOfMemory", seconds=180)
+    condition = kube.wait_reason("small", "OutOfMemory", seconds=300)
     assert "limit of 100Mi" in condition["message"]
     assert "try spec.resources.limits.memory: 192Mi" in condition["message"]
     kube.delete("modeldeployment", "small", wait=False)
 
 
 def test_a_start_that_takes_too_long(kube: Kube) -> None:
-    condition = kube.wait_reason("slow", "StartupTimeout", seconds=180)
+    condition = kube.wait_reason("slow", "StartupTimeout", seconds=300)
     assert "10 s" in condition["message"]
     assert "retried automatically" in condition["message"]
     kube.delete("modeldeployment", "slow", wait=False)
 
 
 def test_a_volume_that_is_full(kube: Kube) -> None:
-    condition = kube.wait_reason("greedy", "OutOfSpace", seconds=180)
+    condition = kube.wait_reason("greedy", "OutOfSpace", seconds=300)
     assert 'EmptyDir volume "tmp" exceeds the limit "256Mi"' in condition["message"]
     assert _get(kube, "greedy")["status"]["lastFailure"]["reason"] == "OutOfSpace"
     kube.delete("modeldeployment", "greedy", wait=False)

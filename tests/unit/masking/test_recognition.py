@@ -149,7 +149,7 @@ def test_an_own_recognizer_wins_over_the_others() -> None:
 
 
 @pytest.mark.parametrize("text", ["Ab van ", "王小明", "12 Ab Street, ", "路1号", "1 ", "a@", "Calle ", "1.1."])
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 def test_a_long_text_of_any_kind_does_not_hang(text: str) -> None:
     spans = find(text * 20_000)
     assert all(one.end <= other.start for one, other in pairwise(spans))

@@ -87,7 +87,7 @@ def test_a_pickle_of_numpy_is_reported() -> None:
     assert any("numpy" in found for found in messages(pickle.dumps(np.ones(1))))
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 def test_texts_beyond_the_remembered_ones_are_unknown() -> None:
     data = b"\x80\x04" + b"\x8c\x02os\x94" * 100_000 + b"\x8c\x06system\x94h\x00h\x01\x93."
     assert messages(data) == ["hides which type it names"]
