@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import NodeManager
 
 TOGETHER = frozenset({"apiserver", "browser", "e2e", "local", "proxy", "sources"})
 _MEASUREMENT = "measurement"
+_STOP_SECONDS = 60
 
 
 def tier(node_id: str) -> str:
@@ -34,7 +36,8 @@ class TierScheduling(LoadScopeScheduling):  # type: ignore[misc]  # It has no ty
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TierScheduling:
-    """Replace the scheduler of pytest-xdist."""
+    """Replace the scheduler of pytest-xdist, and let an interrupted worker stop its servers before it is killed."""
+    NodeManager.EXIT_TIMEOUT = _STOP_SECONDS
     config.option.loadscopereorder = False
     return TierScheduling(config, log)
 
