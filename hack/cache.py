@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from hack.progress import say, step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 VARIABLE = "TRITON_OPERATOR_CACHE"
 _ROOTS = ("images", "node")
@@ -85,6 +85,17 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
         raise
     draft.replace(folder)
+
+
+def ensure_folder(folder: Path, create: Callable[[Path], object]) -> Path:
+    """Return `folder`; if it is missing, `create` fills it, in one process at a time."""
+    if not folder.is_dir():
+        with locked(f"folder-{folder.parent.name}"):
+            if not folder.is_dir():
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                with atomic_folder(folder) as draft:
+                    create(draft)
+    return folder
 
 
 def give_to_invoker(path: Path) -> None:

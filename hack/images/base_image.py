@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from hack.cache import atomic_folder, cache_dir
+from hack.cache import cache_dir, ensure_folder
 from hack.images import bookworm
 from hack.images.contexts import Prepared
 from hack.images.failures import ImageError
@@ -57,18 +57,14 @@ def _key() -> str:
 
 
 def _ensure() -> Path:
-    folder = cache_dir() / "images" / "base" / _key()[:12]
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            step("base of the images: Debian 12's Python"),
-            atomic_folder(folder) as draft,
-            tempfile.TemporaryDirectory() as temporary,
-        ):
-            archives = bookworm.download(PACKAGES, Path(temporary))
-            _unpack(archives, draft)
-            _finish(draft)
-    return folder
+    return ensure_folder(cache_dir() / "images" / "base" / _key()[:12], _create)
+
+
+def _create(root: Path) -> None:
+    with step("base of the images: Debian 12's Python"), tempfile.TemporaryDirectory() as temporary:
+        archives = bookworm.download(PACKAGES, Path(temporary))
+        _unpack(archives, root)
+        _finish(root)
 
 
 def _unpack(archives: list[Path], root: Path) -> None:

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hack.cache import atomic_folder, cache_dir
+from hack.cache import cache_dir, ensure_folder
 from hack.images import bookworm
 from hack.images.contexts import Prepared
 from hack.images.failures import ImageError
@@ -50,20 +50,16 @@ def _key() -> str:
 
 def ensure() -> Path:
     """The folder with the files; created if it is missing. The program is `sbin/haproxy`."""
-    folder = cache_dir() / "images" / "haproxy" / _key()[:12]
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            step("HAProxy of Debian 12"),
-            atomic_folder(folder) as draft,
-            tempfile.TemporaryDirectory() as temporary,
-        ):
-            downloads, root = Path(temporary, "downloads"), Path(temporary, "root")
-            downloads.mkdir()
-            for archive in bookworm.download(PACKAGES, downloads):
-                _unpack(archive, root)
-            _select(root, draft)
-    return folder
+    return ensure_folder(cache_dir() / "images" / "haproxy" / _key()[:12], _create)
+
+
+def _create(folder: Path) -> None:
+    with step("HAProxy of Debian 12"), tempfile.TemporaryDirectory() as temporary:
+        downloads, root = Path(temporary, "downloads"), Path(temporary, "root")
+        downloads.mkdir()
+        for archive in bookworm.download(PACKAGES, downloads):
+            _unpack(archive, root)
+        _select(root, folder)
 
 
 def _unpack(archive: Path, root: Path) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
 
-from hack.cache import atomic_folder, cache_dir
+from hack.cache import cache_dir, ensure_folder
 from hack.images.containerfile import Copy
 from hack.images.failures import ImageError
 from hack.images.plan import PlannedLayer, context_of
@@ -50,13 +50,14 @@ def ensure_layer(
 ) -> Layer:
     """Find or build the layer; a partially built layer is built again."""
     place = layer_folder(planned.key)
-    if not place.is_dir():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_folder(place) as draft:
-            files = draft / "files"
-            files.mkdir()
-            _fill(files, draft / "work", planned, below, contexts, base)
-            _describe(draft)
+
+    def create(draft: Path) -> None:
+        files = draft / "files"
+        files.mkdir()
+        _fill(files, draft / "work", planned, below, contexts, base)
+        _describe(draft)
+
+    ensure_folder(place, create)
     described = json.loads((place / "layer.json").read_text())
     return Layer(place / "files", place / "layer.tar", described["digest"], described["size"])
 

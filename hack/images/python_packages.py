@@ -12,7 +12,7 @@ import subprocess
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hack.cache import atomic_folder, cache_dir
+from hack.cache import cache_dir, ensure_folder
 from hack.environment import uv_program
 from hack.images.contexts import Prepared
 from hack.images.failures import ImageError
@@ -31,12 +31,11 @@ def python_packages(name: str, lock: Path, machine: str) -> Prepared:
 
 
 def _ensure(name: str, lock: Path, machine: str, key: str) -> Path:
-    folder = cache_dir() / "images" / "python" / f"{name}-{key[:12]}"
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with step(f"Python packages of image {name}"), atomic_folder(folder) as draft:
+    def install(draft: Path) -> None:
+        with step(f"Python packages of image {name}"):
             _install(lock, machine, draft)
-    return folder
+
+    return ensure_folder(cache_dir() / "images" / "python" / f"{name}-{key[:12]}", install)
 
 
 def _install(lock: Path, machine: str, folder: Path) -> None:
