@@ -63,7 +63,7 @@ async def test_a_reader_of_the_namespace_gets_every_proof(
     report = json.loads(outcome.out)
     assert report["notRead"] == []
     assert (outcome.code, report["verdict"]["reason"]) == (1, "NetworkNotProven")
-    subjects = {control["name"]: [proof["subject"] for proof in control["proof"]] for control in report["controls"]}
+    subjects = {control["name"]: [each["subject"] for each in control["evidence"]] for control in report["controls"]}
     assert subjects["NetworkPolicy"] == ["NetworkPolicy m-0"]
     assert subjects["OtherPolicies"] == []
     assert "CA certificate 1 of 1 in ConfigMap triton-operator-ca" in subjects["TLS"]

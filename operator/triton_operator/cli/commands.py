@@ -25,7 +25,7 @@ COMMANDS = {
     "run": "Serve models on this machine, without a cluster.",
     "export": "Export a PyTorch module to a model repository.",
     "compress": "Prune or quantize a PyTorch module, and export it if it stays accurate enough.",
-    "mask-model": "Write a model that masks personal data in front of a text model.",
+    "mask-model": "Write a model that masks personal data before a text model sees it.",
     "deploy": "Create or update ModelDeployments, and optionally wait until they are Ready.",
     "status": "Show whether a ModelDeployment is Ready and, if not, why.",
     "infer": "Send an inference request: images, text, CSV or JSON.",
@@ -39,7 +39,7 @@ COMMANDS = {
     "decrypt": "Decrypt models.",
     "ca": "Print the CA certificates that verify the certificate of a ModelDeployment.",
     "token": "Issue, list and revoke tokens for the callers of a ModelDeployment.",
-    "privacy": "Report the privacy controls of a ModelDeployment with their proof, for an audit.",
+    "privacy": "Report the privacy controls of a ModelDeployment with evidence, for an audit.",
     "doctor": "Check the cluster, the operator and your permissions.",
     "completion": "Print a shell completion script.",
 }

@@ -1,7 +1,7 @@
 """Build the report on one deployment.
 
 Pure. Input: an `Observed` and the time. Output: a `Report`. The states are those that the operator reports; what the
-report adds is their proof and what they do not cover.
+report adds is the evidence for them and what they do not cover.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _control(control: Control, deployment: ModelDeployment, status: Status, obse
         required=control.required,
         since=control.last_transition_time,
         message=control.message,
-        proof=prove(control.name, deployment, status, observed),
+        evidence=prove(control.name, deployment, status, observed),
     )
 
 

@@ -9,7 +9,7 @@ from triton_operator.cli.privacy.report import Proof
 
 
 def describe_callers(clients: tuple[Client, ...], namespace: str) -> Iterator[Proof]:
-    """One proof for each entry of `spec.privacy.clients`; public keys are counted, not quoted."""
+    """One piece of evidence for each entry of `spec.privacy.clients`; public keys are counted, not quoted."""
     for client in clients:
         kind, facts = _identity(client, namespace)
         limit = client.requests_per_second

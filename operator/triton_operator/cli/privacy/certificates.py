@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def authorities(pem: str, where: str) -> tuple[Proof, ...]:
-    """The certificates in a bundle, one proof each."""
+    """The facts about each certificate in a bundle."""
     from cryptography import x509
 
     try:

@@ -1,4 +1,4 @@
-"""`tritonctl privacy`: the privacy controls of a deployment with their proof, for an audit.
+"""`tritonctl privacy`: the privacy controls of a deployment with evidence, for an audit.
 
 Input: the name of a deployment. Output: a report on standard output or in a file. The exit status is 0 only if all
 controls that the profile requires are enforced.
@@ -49,7 +49,7 @@ def privacy(
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
-    """Report every privacy control, since when it has its state, its proof, and what is not covered.
+    """Report every privacy control with its state, the time of its last change and evidence, and what is not covered.
 
     The exit status is 1 if a control that the profile requires is not enforced, or if its state is unknown.
     """

@@ -1,4 +1,4 @@
-"""Facts about pods, NetworkPolicies and ConfigMaps, as proofs. Pure."""
+"""Facts about pods, NetworkPolicies and ConfigMaps, as evidence. Pure."""
 
 from __future__ import annotations
 

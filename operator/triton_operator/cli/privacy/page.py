@@ -36,11 +36,11 @@ def _sections(report: Report) -> Iterable[Markup]:
     yield _facts(_heading_facts(report))
     yield _verdict(report)
     yield _section("Controls", _controls(report.controls) if report.controls else _paragraph("None."))
-    proven = [control for control in report.controls if control.proof]
-    yield _section("Proof", *(part for control in proven for part in _proofs(control.name, control.proof)))
+    shown = [control for control in report.controls if control.evidence]
+    yield _section("Evidence", *(part for control in shown for part in _evidence(control.name, control.evidence)))
     yield _section("Models", _models(report))
     for setting in report.settings:
-        yield _section(f"{setting.name} of models", _paragraph(setting.value), *_blocks(setting.proof))
+        yield _section(f"{setting.name} of models", _paragraph(setting.value), *_blocks(setting.evidence))
     yield _section("Not covered", _listed((limit.title, limit.text) for limit in report.not_covered))
     if report.not_read:
         yield _section("Could not be read", _listed((each.what, each.why) for each in report.not_read))
@@ -77,7 +77,7 @@ def _controls(controls: Sequence[ControlEvidence]) -> Markup:
     return _table(("Control", "State", "Required", "Since", "Message"), rows)
 
 
-def _proofs(control: str, proofs: Sequence[Proof]) -> Iterable[Markup]:
+def _evidence(control: str, proofs: Sequence[Proof]) -> Iterable[Markup]:
     yield element("h3", control)
     yield from _blocks(proofs)
 

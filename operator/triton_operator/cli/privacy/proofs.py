@@ -1,7 +1,7 @@
-"""The proof of each privacy control and of the settings that protect models.
+"""The evidence for each privacy control and for the settings that protect models.
 
-Pure. Input: an `Observed`. Output: proofs by control. A control without an entry has no object that a reader of the
-namespace can read; its message then is the only evidence.
+Pure. Input: an `Observed`. Output: evidence by control. A control without an entry has no object that a reader of the
+namespace can read; then only its message is evidence.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Prove = Callable[[ModelDeployment, Status, Observed], Iterator[Proof]]
 
 
 def prove(control: str, deployment: ModelDeployment, status: Status, observed: Observed) -> tuple[Proof, ...]:
-    """The proof of one control."""
+    """The evidence for one control."""
     return tuple(_PROOFS[control](deployment, status, observed)) if control in _PROOFS else ()
 
 

@@ -1,7 +1,7 @@
 """Read the objects for a report.
 
 Input: a client and the name of a deployment. Output: an `Observed`. Only objects that a reader of the namespace can
-read are requested, and never a Secret. A proof that cannot be read is missing in the report, with the reason.
+read are requested, and never a Secret. Evidence that cannot be read is missing in the report, with the reason.
 """
 
 from __future__ import annotations

@@ -57,14 +57,14 @@ class Verdict(_Part, frozen=True):
 
 
 class ControlEvidence(_Part, frozen=True):
-    """One privacy control; `since` is the time since which it has this state, "" if the operator does not report it."""
+    """One privacy control; `since` is when its state last changed, "" if the operator does not report it."""
 
     name: str
     state: ControlState
     required: bool
     since: str
     message: str
-    proof: tuple[Proof, ...]
+    evidence: tuple[Proof, ...]
 
 
 class ModelEvidence(_Part, frozen=True):
@@ -84,7 +84,7 @@ class Setting(_Part, frozen=True):
 
     name: str
     value: str
-    proof: tuple[Proof, ...]
+    evidence: tuple[Proof, ...]
 
 
 class Limit(_Part, frozen=True):
@@ -95,7 +95,7 @@ class Limit(_Part, frozen=True):
 
 
 class NotRead(_Part, frozen=True):
-    """A proof that is missing, and why."""
+    """Evidence that is missing, and why."""
 
     what: str
     why: str

@@ -35,11 +35,13 @@ def _sections(report: Report) -> Iterator[RenderableType]:
     if report.controls:
         controls = [(c.name, c.state, "yes" if c.required else "no", c.since, c.message) for c in report.controls]
         yield table(["CONTROL", "STATE", "REQUIRED", "SINCE", "MESSAGE"], controls)
-        yield table(["CONTROL", "PROOF", "FACTS"], [(c.name, *_cells(p)) for c in report.controls for p in c.proof])
+        yield table(
+            ["CONTROL", "EVIDENCE", "FACTS"], [(c.name, *_cells(p)) for c in report.controls for p in c.evidence]
+        )
     models = [(m.name, m.state, ", ".join(m.versions), m.digest, m.signed_by, m.repository) for m in report.models]
     yield table(["MODEL", "STATE", "VERSIONS", "DIGEST", "SIGNED BY", "REPOSITORY"], models)
-    settings = [(s.name, s.value, *cells) for s in report.settings for cells in map(_cells, s.proof or (_NOTHING,))]
-    yield table(["SETTING", "VALUE", "PROOF", "FACTS"], settings)
+    settings = [(s.name, s.value, *cells) for s in report.settings for cells in map(_cells, s.evidence or (_NOTHING,))]
+    yield table(["SETTING", "VALUE", "EVIDENCE", "FACTS"], settings)
     yield table(["NOT COVERED", "DETAILS"], [(limit.title, limit.text) for limit in report.not_covered])
     if report.not_read:
         yield table(["COULD NOT BE READ", "REASON"], [(each.what, each.why) for each in report.not_read])

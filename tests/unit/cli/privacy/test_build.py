@@ -1,4 +1,4 @@
-"""The report on a deployment: states, their proof, and what is missing."""
+"""The report on a deployment: states, the evidence, and what is missing."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from triton_operator.signing.keys import read_key
 from triton_operator.triton.proxy_contract.policy import Caller, ProxyPolicy, encode
 
 
-def proof(report: Report, control: ControlName) -> dict[str, dict[str, str]]:
-    """The proof of a control: facts by subject."""
+def evidence(report: Report, control: ControlName) -> dict[str, dict[str, str]]:
+    """The evidence for a control: facts by subject."""
     (found,) = (each for each in report.controls if each.name == control)
-    return by_subject(found.proof)
+    return by_subject(found.evidence)
 
 
-def by_subject(proofs: tuple[Proof, ...]) -> dict[str, dict[str, str]]:
-    return {each.subject: each.facts for each in proofs}
+def by_subject(found: tuple[Proof, ...]) -> dict[str, dict[str, str]]:
+    return {each.subject: each.facts for each in found}
 
 
 def test_every_control_has_its_state_and_the_time_since_which_it_has_it() -> None:
@@ -73,7 +73,7 @@ def test_policies_prove_the_control_of_the_network() -> None:
     closed = a_policy("deny", selector={}, ingress=[])
     cache = a_policy("digits-cache-1", owner="uid-of-digits")
     report = a_report(policies=[own, everything, elsewhere, closed, cache])
-    assert proof(report, ControlName.NETWORK_POLICY)["NetworkPolicy digits"] == {
+    assert evidence(report, ControlName.NETWORK_POLICY)["NetworkPolicy digits"] == {
         "uid": "uid-of-digits",
         "resourceVersion": "7",
         "created": "",
@@ -82,15 +82,15 @@ def test_policies_prove_the_control_of_the_network() -> None:
         "ingress": '[{"from": [{"podSelector": {}}]}]',
         "egress": "[]",
     }
-    assert set(proof(report, ControlName.OTHER_POLICIES)) == {"NetworkPolicy allow-all"}
-    assert proof(report, ControlName.OTHER_POLICIES)["NetworkPolicy allow-all"]["owner"] == "none"
+    assert set(evidence(report, ControlName.OTHER_POLICIES)) == {"NetworkPolicy allow-all"}
+    assert evidence(report, ControlName.OTHER_POLICIES)["NetworkPolicy allow-all"]["owner"] == "none"
 
 
 def test_the_policy_of_the_cache_proves_where_its_job_may_connect() -> None:
     cache = {"size": "1Gi", "egress": {"cidrs": ["10.0.0.0/8"]}}
     reported = {"cache": {"claimName": "digits-cache-1", "state": "Filled"}}
     report = a_report(a_private_body(cache=cache, status=reported), policies=[a_policy("digits-cache-1")])
-    found = proof(report, ControlName.CACHE_EGRESS)
+    found = evidence(report, ControlName.CACHE_EGRESS)
     assert found["spec.cache.egress"] == {"cidrs": "10.0.0.0/8"}
     assert "NetworkPolicy digits-cache-1" in found
 
@@ -98,7 +98,7 @@ def test_the_policy_of_the_cache_proves_where_its_job_may_connect() -> None:
 def test_images_of_all_pods_have_the_digests_that_run() -> None:
     other = "sha256:" + "77" * 32
     report = a_report(pods=[a_serving_pod("a"), a_serving_pod("b"), a_serving_pod("c", other)])
-    assert proof(report, ControlName.IMAGES_BY_DIGEST) == {
+    assert evidence(report, ControlName.IMAGES_BY_DIGEST) == {
         "container triton": {
             "image": "example.org/triton:1",
             "running": f"example.org/triton@{DIGEST}, example.org/triton@{other}",
@@ -109,7 +109,7 @@ def test_images_of_all_pods_have_the_digests_that_run() -> None:
 def test_authorities_are_listed_from_their_public_bundle() -> None:
     """The serving certificate itself is in a Secret, and the report says that it did not read it."""
     first, second = Authority("first"), Authority("second")
-    found = proof(a_report(config_maps={"triton-operator-ca": a_bundle(first.pem + second.pem)}), ControlName.TLS)
+    found = evidence(a_report(config_maps={"triton-operator-ca": a_bundle(first.pem + second.pem)}), ControlName.TLS)
     assert "Secret triton-operator-serving" in found["spec.privacy.tls"]["certificate"]
     facts = found["CA certificate 2 of 2 in ConfigMap triton-operator-ca"]
     assert (facts["subject"], facts["issuer"]) == ("CN=second", "CN=second")
@@ -117,7 +117,7 @@ def test_authorities_are_listed_from_their_public_bundle() -> None:
 
 
 def test_a_bundle_that_is_no_certificate_is_reported() -> None:
-    found = proof(a_report(config_maps={"triton-operator-ca": a_bundle("none")}), ControlName.TLS)
+    found = evidence(a_report(config_maps={"triton-operator-ca": a_bundle("none")}), ControlName.TLS)
     assert "no valid certificate" in found["ConfigMap triton-operator-ca"]["problem"]
 
 
@@ -133,7 +133,7 @@ def test_a_certificate_of_cert_manager_has_its_issuer_and_dates() -> None:
             "conditions": [{"type": "Ready", "status": "True", "message": "up to date"}],
         },
     }
-    facts = proof(a_report(a_private_body(privacy={"tls": tls}), certificate=certificate), ControlName.TLS)
+    facts = evidence(a_report(a_private_body(privacy={"tls": tls}), certificate=certificate), ControlName.TLS)
     assert facts["Certificate digits-tls"] == {
         "uid": "u",
         "issuer": "ClusterIssuer company",
@@ -155,7 +155,7 @@ def test_callers_have_a_kind_and_an_identity() -> None:
         {"name": "e", "token": {"publicKeys": ["PEM", "PEM"], "revoked": ["1"]}},
     ]
     limits = {"models": "all", "requestsPerSecond": "unlimited"}
-    assert proof(a_report(a_private_body(privacy={"clients": clients})), ControlName.CALLERS) == {
+    assert evidence(a_report(a_private_body(privacy={"clients": clients})), ControlName.CALLERS) == {
         "caller a": {
             **limits,
             "kind": "ServiceAccount",
@@ -181,13 +181,15 @@ def test_callers_have_a_kind_and_an_identity() -> None:
 def test_the_policy_of_the_proxy_proves_who_is_admitted(policy: str, admitted: str) -> None:
     config = a_config_map("digits-proxy", **{"policy.json": policy})
     assert (
-        proof(a_report(config_maps={"digits-proxy": config}), ControlName.CALLERS)["ConfigMap digits-proxy"]["callers"]
+        evidence(a_report(config_maps={"digits-proxy": config}), ControlName.CALLERS)["ConfigMap digits-proxy"][
+            "callers"
+        ]
         == admitted
     )
 
 
 def test_a_deployment_without_callers_says_who_can_call() -> None:
-    found = proof(a_report(a_private_body(privacy={})), ControlName.CALLERS)
+    found = evidence(a_report(a_private_body(privacy={})), ControlName.CALLERS)
     assert found == {"spec.privacy.clients": {"callers": "everybody whom the NetworkPolicy admits"}}
 
 
@@ -208,7 +210,7 @@ def test_keys_that_verify_models_have_their_fingerprints(tmp_path: Path) -> None
     verification, decryption, scan = report.settings
     assert scan.value == "Warn"
     assert (verification.value, decryption.value) == ("Required", "Off")
-    facts, expected = by_subject(verification.proof), read_key("release", tmp_path / "key.pem").fingerprint
+    facts, expected = by_subject(verification.evidence), read_key("release", tmp_path / "key.pem").fingerprint
     assert facts["key release"] == {"source": "spec.verification.keys", "sha256": expected}
     assert facts["key vendor"] == {"source": "ConfigMap keys, key vendor.pem", "sha256": expected}
     assert "CN=company" in facts["key company"]["certificates"]
@@ -234,7 +236,7 @@ def test_decryption_names_the_secret_that_is_not_read() -> None:
     decryption = {"secretRef": {"name": "model-keys"}, "memory": "1Gi"}
     _, setting, _ = a_report(a_private_body(decryption=decryption, verification=None)).settings
     assert setting.value == "On"
-    assert by_subject(setting.proof) == {
+    assert by_subject(setting.evidence) == {
         "Secret model-keys": {"key": "keyset.json, which this report does not read", "memory": "1Gi"}
     }
 

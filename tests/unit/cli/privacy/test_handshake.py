@@ -48,7 +48,7 @@ def report(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
 def presented(found: Any) -> list[dict[str, str]]:
     """Facts about the certificates of servers."""
     (tls,) = (each for each in found["controls"] if each["name"] == "TLS")
-    return [proof["facts"] for proof in tls["proof"] if proof["subject"].startswith("certificate presented by")]
+    return [each["facts"] for each in tls["evidence"] if each["subject"].startswith("certificate presented by")]
 
 
 def unread(found: Any) -> str:
