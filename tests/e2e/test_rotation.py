@@ -1,6 +1,6 @@
 """Requests during changes of the operator: certificates, the authority, callers, keys of an issuer, and pods.
 
-Every client but those of the SDK sends each request once. Clients read the bundle of authorities while the next one is
+Every client but those of the SDK sends each request once. Clients read the CA bundle while the next one is
 announced, as the guide requires.
 """
 

@@ -73,7 +73,7 @@ CONTAINER_TRITON = "triton"
 CONTAINER_PROXY = "proxy"
 
 CA_CONFIG_MAP = "triton-operator-ca"
-"""ConfigMap of each namespace with Managed certificates: the bundle of authorities that clients trust."""
+"""ConfigMap of each namespace with Managed certificates: the CA bundle that clients trust."""
 CA_KEY = "ca.crt"
 """Its key: PEM, the current authority first, during a rotation followed by the previous one."""
 SERVING_SECRET = "triton-operator-serving"  # noqa: S105 -- a name

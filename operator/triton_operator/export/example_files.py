@@ -70,7 +70,7 @@ def check_open_sizes(declared: Sequence[TensorSpec], examples: Sequence[Example]
             if size == ANY and len(seen) == 1:
                 raise ExportError(
                     f"{tensor.name}: dimension {at} may have any size, and all examples have {seen.pop()}; "
-                    "give a second --example of another size"
+                    "pass a second --example of another size"
                 )
 
 

@@ -54,7 +54,7 @@ def read_input(text: str, index: int) -> InputOption:
 def _range(text: str, found: re.Match[str]) -> Range:
     kind, low, high = found["type"], found["low"], found["high"]
     if kind in _WITHOUT_RANGE:
-        raise ExportError(f"--input {text}: {kind} has no range; give examples with --example FILE")
+        raise ExportError(f"--input {text}: {kind} has no range; pass examples with --example FILE")
     if kind not in _WHOLE:
         result = Range(float(low), float(high))
     elif "." in low or "." in high.lstrip("."):

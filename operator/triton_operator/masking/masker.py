@@ -1,4 +1,4 @@
-"""`Masker`: replaces personal data in texts.
+"""`Masker`: replaces personal data in text.
 
 Input: a text. Output: the text without personal data, and how many parts of each type were replaced. It neither logs
 nor keeps texts; only a vault keeps values, and it belongs to the caller.

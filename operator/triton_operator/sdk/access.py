@@ -1,4 +1,4 @@
-"""Find out whether a deployment has TLS, which authorities sign its certificate, and which token to send.
+"""Find out whether a deployment has TLS, which CA certificates verify its certificate, and which token to send.
 
 Input: a deployment's name or a URL, and the caller's options. Output: an `Access`. `address` calls it. A
 ModelDeployment reports its TLS in `status.endpoints`. If that cannot be read, the result is an error and never a plain
@@ -26,7 +26,7 @@ from triton_operator.sdk.status import read_status
 from triton_operator.sdk.tokens import CalledToken, FileToken, FixedToken, TokenSource, audiences
 
 POD_FOLDER = Path("/var/run/secrets/triton-operator")
-"""Where a pod mounts its token for a deployment, and the bundle of authorities; docs/sdk.md has the volume."""
+"""Where a pod mounts its token for a deployment, and the CA bundle; docs/sdk.md has the volume."""
 POD_TOKEN, POD_AUTHORITIES = "token", "ca.crt"
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -95,19 +95,19 @@ def access_by_name(target: Target) -> Access:
 
 
 def bundle(client: KubernetesClient, namespace: str, reference: CABundleRef) -> str:
-    """Return the authorities in a ConfigMap as PEM; raises SdkError."""
+    """Return the CA certificates in a ConfigMap as PEM; raises SdkError."""
     where = f"ConfigMap {reference.name} in namespace {namespace}"
     try:
         data = client.get(CHILDREN[Kind.CONFIG_MAP], reference.name, namespace).get("data") or {}
     except DeploymentNotFoundError as error:
-        raise UnreachableError(f"{where}, which has the authorities of the deployment, does not exist") from error
+        raise UnreachableError(f"{where}, which has the CA certificates of the deployment, does not exist") from error
     except RejectedError as error:
         raise RejectedError(
-            f"the authorities of the deployment are in {where}: {error}. Ask for the right to get it, or give the "
-            "bundle with ca_file (--ca-file)"
+            f"the CA certificates of the deployment are in {where}: {error}. Ask for permission to get it, or pass "
+            "them with ca_file (--ca-file)"
         ) from error
     if not data.get(reference.key):
-        raise UnreachableError(f"{where} has no key {reference.key}, which has the authorities of the deployment")
+        raise UnreachableError(f"{where} has no key {reference.key}, which has the CA certificates of the deployment")
     return str(data[reference.key])
 
 
@@ -120,7 +120,7 @@ def _endpoints(target: Target, *, inside: bool) -> tuple[str, Endpoints]:
         if isinstance(error, UnreachableError) and not inside:
             raise
         file = POD_FOLDER / POD_AUTHORITIES
-        advice = f"mount the authorities as {file}, or give ca_file or url" if inside else "give --ca-file or --url"
+        advice = f"mount the CA certificates as {file}, or pass ca_file or url" if inside else "pass --ca-file or --url"
         raise type(error)(f"it is not known whether {name} uses TLS: {error} ({advice})") from error
     namespace = str(found["metadata"].get("namespace") or target.namespace)
     endpoints = read_status(found).endpoints
@@ -188,4 +188,4 @@ def _pod_namespace() -> str:
     try:
         return _NAMESPACE_FILE.read_text().strip()
     except OSError as error:
-        raise InvalidRequestError("namespace", f"give it, because this pod does not know its own: {error}") from error
+        raise InvalidRequestError("namespace", f"pass it, because this pod does not know its own: {error}") from error

@@ -37,8 +37,8 @@ class AsyncClient(AsyncModels):
     it as a context manager before calling `infer`, `stream`, `explain`, `is_ready` or `interface`, and after a fork.
     The tasks of the event loop that opened it can share it.
 
-    If the deployment has TLS, the client verifies its certificate and never connects without TLS. The authorities come
-    from the ConfigMap that the deployment's status names, or in a pod from
+    If the deployment has TLS, the client verifies its certificate and never connects without TLS. The CA certificates
+    come from the ConfigMap that the deployment's status names, or in a pod from
     /var/run/secrets/triton-operator/ca.crt, if that file exists; `token` in the same folder is the token to send.
 
     Args:
@@ -50,7 +50,7 @@ class AsyncClient(AsyncModels):
         cluster: The kubeconfig and context to use; by default those of kubectl, or in a pod its ServiceAccount.
         timeout: Seconds within which each call must end, retries included; 60 by default.
         concurrency: Requests in flight at a time for one batch that does not fit into one request; 4 by default.
-        ca_file: PEM file with the authorities to trust; by default those of the deployment, and with `url` those of
+        ca_file: PEM file with the CA certificates to trust; by default those of the deployment, and with `url` those of
             this machine. It requires TLS.
         server_name: Name that the certificate must have; by default that of the Service, and with `url` its host.
         token: Bearer token to send, or a function that returns it, which is called for each request.
@@ -198,7 +198,7 @@ class AsyncClient(AsyncModels):
         key: bytes = b"",
         recognizers: Iterable[Recognizer] = (),
     ) -> AsyncMaskedClient:
-        """Mask personal data in the texts of requests, and restore it in the texts of responses.
+        """Mask personal data in the text of requests, and restore it in the text of responses.
 
         Requires the extra `masking`. Texts are searched for names, addresses, telephone numbers, identity cards, bank
         cards, e-mail and IP addresses, passports and licence plates, in Chinese and English. The values never leave

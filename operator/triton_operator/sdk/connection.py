@@ -136,7 +136,7 @@ class DeploymentConnection:
             raise InferenceError(f"the server's metadata of {model} cannot be read: {error}") from error
 
     async def _renew_trust(self, rejected: Security) -> bool:
-        """Read the bundle of authorities again, which changes when the authority is replaced."""
+        """Read the CA bundle again, which changes when the CA is replaced."""
         async with self._reconnecting:
             assert self._address is not None  # noqa: S101 -- `renew` checks it
             if self._address.security is not rejected:  # Another task has replaced it meanwhile.

@@ -26,7 +26,7 @@ class KubeContext:
         if program is None:
             raise UnreachableError(
                 "kubectl is not on PATH; it is required to forward a port to a server in the cluster. Install it "
-                "(https://kubernetes.io/docs/tasks/tools), or give the server's address with --url."
+                "(https://kubernetes.io/docs/tasks/tools), or pass the server's address with --url."
             )
         options = [*(["--kubeconfig", self.kubeconfig] if self.kubeconfig else [])]
         options += ["--context", self.context] if self.context else []

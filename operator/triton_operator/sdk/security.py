@@ -103,11 +103,11 @@ class _NamedContext(ssl.SSLContext):
     server_name = ""
 
     def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
-        """As `SSLContext.wrap_socket`; http.client calls it."""
+        """Like `SSLContext.wrap_socket`; http.client calls it."""
         return super().wrap_socket(*arguments, **self._named(options))
 
     def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
-        """As `SSLContext.wrap_bio`; asyncio calls it."""
+        """Like `SSLContext.wrap_bio`; asyncio calls it."""
         return super().wrap_bio(*arguments, **self._named(options))
 
     def _named(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -118,9 +118,7 @@ def _load(context: ssl.SSLContext, authorities: str) -> None:
     try:
         context.load_verify_locations(cadata=authorities)
     except (ssl.SSLError, ValueError) as error:
-        raise InvalidRequestError(
-            "ca_file", f"the bundle of authorities has no valid PEM certificate: {error}"
-        ) from error
+        raise InvalidRequestError("ca_file", f"the CA bundle has no valid PEM certificate: {error}") from error
 
 
 def _machine_authorities() -> str:

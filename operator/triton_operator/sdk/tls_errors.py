@@ -1,4 +1,4 @@
-"""One sentence for each failure of TLS, with what to do about it.
+"""One message for each kind of TLS failure, with what to do about it.
 
 Pure. Input: the message of OpenSSL (HTTP) or BoringSSL (gRPC), and the address. Output: an AttemptError that is not
 retried, or None if the message is not about TLS.
@@ -23,7 +23,7 @@ _ALERT = re.compile(
     r"|unwrap failed",  # gRPC only logs which alert it has received.
     re.IGNORECASE,
 )
-_GIVE_BUNDLE = "give the right bundle with ca_file (--ca-file), such as the output of `tritonctl ca NAME`"
+_SET_CA_FILE = "pass the correct CA bundle with ca_file (--ca-file), such as the output of `tritonctl ca NAME`"
 _TLS = re.compile(r"\bssl\b|\btls|handshake|hostname verification|unwrap failed", re.IGNORECASE)
 
 
@@ -34,11 +34,11 @@ def tls_failure(message: str, target: str, server_name: str) -> AttemptError | N
         _EXPIRED: "its certificate has expired; renew it, or check this machine's clock",
         _NOT_YET: "its certificate is not valid yet; check this machine's clock",
         _NAME: f"its certificate is not for {name}; check the address, or whether another server answers there",
-        _AUTHORITY: f"its certificate is not signed by a trusted authority; {_GIVE_BUNDLE}",
+        _AUTHORITY: f"its certificate is not signed by a trusted authority; {_SET_CA_FILE}",
         _PLAIN: "it does not use TLS on this port; check the port, or use an address with http:// or grpc://",
         _VERSION: "it does not support TLS 1.3",
         _ALERT: "it ended the TLS handshake; it may require a client certificate, or reject the one that it received, "
-        "for example because it has expired or is of another authority",
+        "for example because it has expired or was issued by another authority",
     }
     if not _TLS.search(message):
         return None

@@ -113,7 +113,7 @@ def unauthenticated(address: ServerAddress, message: str, headers: Mapping[str, 
         advice = "it ignores the client certificate; check that spec.privacy has a caller with a certificate"
     else:
         advice = (
-            "it requires a token; give token, token_file (--token-file) or service_account (--service-account), or "
+            "it requires a token; pass token, token_file (--token-file) or service_account (--service-account), or "
             "cert (--cert) for a caller with a certificate"
         )
     error = RejectedError(f"{address.target}: {message} ({advice})")

@@ -40,7 +40,7 @@ def test_the_bundle_goes_to_standard_output_or_a_file(
         ({"https": "https://digits.models.svc:8443"}, "the operator does not manage the certificate of digits"),
         (
             {"https": "https://digits.models.svc:8443", "caBundleRef": REFERENCE},
-            "error: ConfigMap triton-operator-ca in namespace models, which has the authorities of the deployment",
+            "error: ConfigMap triton-operator-ca in namespace models, which has the CA certificates of the deployment",
         ),
     ],
 )

@@ -92,7 +92,7 @@ def test_without_a_token_the_message_says_how_to_send_one(
     for command in (("infer", "digits", "-i", blank), ("bench", "digits", "-i", blank, *QUICK)):
         outcome = tritonctl(capsys, *command, "-p", protocol)
         assert outcome.code == 1
-        assert "it requires a token; give token, token_file (--token-file)" in outcome.err
+        assert "it requires a token; pass token, token_file (--token-file)" in outcome.err
 
 
 def test_a_url_with_a_file_of_authorities_and_a_file_with_a_token(

@@ -1,4 +1,4 @@
-"""Personal data is replaced by what its action says, and tokens can be turned back."""
+"""Personal data is replaced by what its action says, and tokens can be reversed."""
 
 from __future__ import annotations
 

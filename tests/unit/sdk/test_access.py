@@ -69,7 +69,7 @@ def test_an_option_takes_precedence_over_mounted_files(folder: Path, tmp_path: P
 
 def test_without_files_and_without_the_api_server_there_is_no_connection(folder: Path) -> None:
     """It is not known whether the deployment has TLS; the message says what to mount."""
-    with pytest.raises(UnreachableError, match=r"not known whether digits uses TLS.*ca\.crt, or give ca_file or url"):
+    with pytest.raises(UnreachableError, match=r"not known whether digits uses TLS.*ca\.crt, or pass ca_file or url"):
         access_by_name(target())
 
 
@@ -79,7 +79,7 @@ def test_a_namespace_that_the_pod_does_not_know_must_be_given(
     """Another namespace may have a deployment of the same name."""
     (folder / "ca.crt").write_text("PEM")
     monkeypatch.setattr(access, "_NAMESPACE_FILE", tmp_path / "namespace")
-    with pytest.raises(InvalidRequestError, match="namespace: give it"):
+    with pytest.raises(InvalidRequestError, match="namespace: pass it"):
         access_by_name(target(""))
     (tmp_path / "namespace").write_text("models")
     assert access_by_name(target("")).namespace == "models"

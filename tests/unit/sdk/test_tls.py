@@ -345,7 +345,7 @@ def test_a_server_that_requires_a_token_or_permits_no_access_says_so(
     backend.tokens, backend.forbidden = {"t"}, {"echo"}
     with tls_relay(authority.issue(tmp_path, ["127.0.0.1"]), plain) as address:
         url = f"https://{address}"
-        with pytest.raises(RejectedError, match=rf"{REFUSED[401]} \(it requires a token; give token, token_file"):
+        with pytest.raises(RejectedError, match=rf"{REFUSED[401]} \(it requires a token; pass token, token_file"):
             send(protocol, url, ca_file=ca_file)
         with pytest.raises(RejectedError, match=rf"{REFUSED[403]} \(spec\.privacy\.clients lists"):
             send(protocol, url, ca_file=ca_file, token="t")

@@ -20,8 +20,8 @@ Examples:
   tritonctl mask-model --to models --action hash --key-file hash.key
 \b
 Types: NAME, PHONE, ID_CARD, BANK_CARD, EMAIL, IP, PASSPORT, LICENSE_PLATE, ADDRESS.
-Actions: mask (asterisks), replace (the type), hash (the type and a keyed hash). Tokens that can be turned back are made
-by the client, not by the model: `with client.masked() as ...` of the SDK.
+Actions: mask (asterisks), replace (the type), hash (the type and a keyed hash). Reversible tokens are created by the
+client, not by the model: see `with client.masked() as ...` in the SDK.
 """
 
 
@@ -30,7 +30,9 @@ def mask_model(
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the masking model.")] = "mask",
     before: Annotated[
         str,
-        typer.Option("--before", metavar="MODEL", help="Also write an ensemble that masks the texts of this model."),
+        typer.Option(
+            "--before", metavar="MODEL", help="Also write an ensemble that masks the text inputs of this model."
+        ),
     ] = "",
     ensemble: Annotated[
         str, typer.Option("--ensemble", metavar="NAME", help="Name of the ensemble. [default: masked_MODEL]")
@@ -47,10 +49,10 @@ def mask_model(
         typer.Option("--key-file", metavar="FILE", help="Key of the action hash, relative to the folder of model.py."),
     ] = "",
 ) -> None:
-    """Write a model that masks personal data in texts, in Chinese and English.
+    """Write a model that masks personal data in Chinese and English text.
 
     The model is self-contained: it runs in Triton's Python backend without further packages. With --before, clients
-    call the ensemble, and the models behind it see masked texts only.
+    call the ensemble, and the models behind it see only masked text.
     """
     from triton_operator.cli.mask_model.actions import parse_actions
     from triton_operator.cli.mask_model.ensemble import ensemble_of, read_model, steps_of, texts_of

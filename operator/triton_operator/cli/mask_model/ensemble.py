@@ -1,8 +1,8 @@
-"""Put the masking model in front of another model: an ensemble in which only masked texts reach it.
+"""Put the masking model in front of another model: an ensemble in which only masked text reaches it.
 
 Input: a repository and the name of a model in it. Output: the configuration of the ensemble, and the shape of the
 texts. If the model is an ensemble itself, its steps are repeated instead of calling it. It then need not be served, and
-no client can call it with texts that are not masked.
+no client can call it with text that is not masked.
 """
 
 from __future__ import annotations

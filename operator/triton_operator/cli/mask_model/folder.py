@@ -22,7 +22,7 @@ from triton_operator.triton.config.typed_config import to_message
 from triton_operator.triton.text.writer import write
 
 LIBRARY = "library.zip"
-_PROGRAM = f'''"""Mask personal data in texts. `tritonctl mask-model` wrote this file; the code is in {LIBRARY}."""
+_PROGRAM = f'''"""Mask personal data in text. `tritonctl mask-model` wrote this file; the code is in {LIBRARY}."""
 
 import sys
 from pathlib import Path

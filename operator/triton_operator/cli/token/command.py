@@ -73,7 +73,7 @@ def token(
     from triton_operator.sdk.kubernetes_client import KubernetesClient
 
     if action is not Action.LIST and not _CLIENT.fullmatch(client):
-        raise UsageError("--client: give the name of the caller in spec.privacy.clients, such as shop")
+        raise UsageError("--client: pass the name of the caller in spec.privacy.clients, such as shop")
     cluster = KubernetesClient(kube_context(kubeconfig, context))
     folder = KeyFolder(key_folder or default_folder(os.environ, Path.home()))
     caller = Caller(namespace or cluster.namespace, name, client)
@@ -120,7 +120,7 @@ def _list(folder: KeyFolder, caller: Caller, output: OutputFormat) -> None:
 
 def _revoke(caller: Caller, token_id: str, clients: list[dict[str, Any]]) -> None:
     if not token_id:
-        raise UsageError("--id: give the ID of the token; `tritonctl token list` prints those that you issued")
+        raise UsageError("--id: pass the ID of the token; `tritonctl token list` prints those that you issued")
     found = next((each for each in clients if each.get("name") == caller.name and each.get("token")), None)
     if found is None:
         raise UsageError(
