@@ -229,13 +229,13 @@ def _requests_in_a_second(kube: Kube, name: str) -> int:
 
 def test_doctor_finds_this_cluster_fit(shell: Shell, kube: Kube) -> None:
     text = shell(f"tritonctl doctor -n {kube.namespace}").stdout
-    rights = f"permissions: all that tritonctl requires in namespace {kube.namespace}"
+    permissions = f"permissions: everything that tritonctl requires in namespace {kube.namespace}"
     for check in (
         "cluster: Kubernetes v1.",
         "definition: triton-operator.io/v1alpha1",
         "operator: ",
         "lease: ",
-        rights,
+        permissions,
     ):
         assert re.search(rf"^ok +{re.escape(check)}", text, re.MULTILINE), check
 

@@ -35,9 +35,10 @@ Examples:
 `warn` means that some features may not work, or that the check could not run. `fail` means that the
 problem must be fixed. Without --probe, the command does not change anything.
 \b
---probe starts two small pods that connect to each other, forbids that with a NetworkPolicy, and deletes
-all that it created, even after Ctrl-C. The result is stored in the ConfigMap triton-operator-network-probe
-of the operator's namespace. The pods run there, or in the namespace that you select with -n.
+--probe starts two small pods that connect to each other, blocks the connection with a NetworkPolicy, and
+deletes everything that it created, even after Ctrl-C. The result is stored in the ConfigMap
+triton-operator-network-probe of the operator's namespace. The pods run there, or in the namespace that you
+select with -n.
 """
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -114,7 +115,7 @@ def evaluate(evidence: Evidence, now: datetime) -> list[CheckResult]:
         cluster_checks.check_definition(evidence),
         cluster_checks.check_operator(evidence),
         cluster_checks.check_lease(evidence, now),
-        user_checks.check_rights(evidence),
+        user_checks.check_permissions(evidence),
         user_checks.check_images(evidence),
         user_checks.check_metrics(evidence),
         user_checks.check_gpus(evidence),

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from triton_operator.api.names import GROUP, LABEL_DEPLOYMENT, MANAGER, NETWORK_PROBE, PLURAL
 from triton_operator.cli.concurrency import call_all
-from triton_operator.cli.doctor.rights import RIGHTS
+from triton_operator.cli.doctor.permissions import PERMISSIONS
 from triton_operator.cluster.observed import Kind
 from triton_operator.cluster.resource_paths import (
     CHILDREN,
@@ -81,7 +81,7 @@ def _queries(client: KubernetesClient, namespace: str) -> dict[str, Callable[[],
         "api": lambda: client.get_path(f"/apis/{GROUP}"),
         "operator": listed(CHILDREN[Kind.DEPLOYMENT], labels=_OPERATOR),
         "lease": listed(LEASES, name=MANAGER),
-        "rights": lambda: {"items": _review(client, namespace)},
+        "permissions": lambda: {"items": _review(client, namespace)},
         "deployments": listed(MODEL_DEPLOYMENTS, namespace),
         "pods": listed(PODS, namespace, labels=LABEL_DEPLOYMENT),
         "metrics": lambda: client.get_path("/apis/metrics.k8s.io/v1beta1"),
@@ -101,9 +101,9 @@ def _review(client: KubernetesClient, namespace: str) -> list[Object]:
         {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": right.attributes(namespace)},
+            "spec": {"resourceAttributes": permission.attributes(namespace)},
         }
-        for right in RIGHTS
+        for permission in PERMISSIONS
     ]
     responses = [client.create(_REVIEWS, review) for review in reviews]
     return [

@@ -12,7 +12,7 @@ from typing import Any
 from triton_operator.api.privacy import Profile
 from triton_operator.cli.doctor.check_result import CheckResult, items, passed, unknown, warned
 from triton_operator.cli.doctor.evidence import Evidence
-from triton_operator.cli.doctor.rights import RIGHTS, is_allowed
+from triton_operator.cli.doctor.permissions import PERMISSIONS, is_allowed
 from triton_operator.sdk.errors import SdkError
 
 CHECK = "port-forwarding"
@@ -54,9 +54,9 @@ def _private(evidence: Evidence) -> bool:
 
 
 def _you_may(evidence: Evidence) -> bool:
-    reviews = evidence["rights"]
-    right = next(each for each in RIGHTS if each.resource == "pods/portforward")
-    return not isinstance(reviews, SdkError) and is_allowed(right, items(reviews))
+    reviews = evidence["permissions"]
+    permission = next(each for each in PERMISSIONS if each.resource == "pods/portforward")
+    return not isinstance(reviews, SdkError) and is_allowed(permission, items(reviews))
 
 
 def _subjects(evidence: Evidence) -> list[str] | SdkError:

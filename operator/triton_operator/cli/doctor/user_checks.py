@@ -15,7 +15,7 @@ from triton_operator.api.names import LABEL_DEPLOYMENT
 from triton_operator.api.network_probe import RESULT_KEY, NetworkProbe, decode
 from triton_operator.cli.doctor.check_result import CheckResult, failed, items, passed, unknown, warned
 from triton_operator.cli.doctor.evidence import Evidence
-from triton_operator.cli.doctor.rights import RIGHTS, is_allowed
+from triton_operator.cli.doctor.permissions import PERMISSIONS, is_allowed
 from triton_operator.cli.status.pods import container_statuses
 from triton_operator.sdk.errors import SdkError
 
@@ -29,20 +29,20 @@ PLAIN = ("kube-flannel-ds", "kube-flannel")
 _PULL_FAILURES = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 
 
-def check_rights(evidence: Evidence) -> CheckResult:
+def check_permissions(evidence: Evidence) -> CheckResult:
     """The user has the permissions that the commands need in this namespace."""
-    response = evidence["rights"]
+    response = evidence["permissions"]
     if isinstance(response, SdkError):
         return unknown("permissions", response, f"kubectl auth can-i --list -n {evidence.namespace}")
-    missing = [right for right in RIGHTS if not is_allowed(right, items(response))]
+    missing = [permission for permission in PERMISSIONS if not is_allowed(permission, items(response))]
     where = f"in namespace {evidence.namespace}"
     if not missing:
-        return passed("permissions", f"all that tritonctl requires {where}")
-    message = f"{where}, permission denied: " + "; ".join(f"{right.named()} ({right.use})" for right in missing)
+        return passed("permissions", f"everything that tritonctl requires {where}")
+    message = f"{where}, permission denied: " + "; ".join(f"{each.shown()} ({each.use})" for each in missing)
     advice = f"ask for the ClusterRoles edit or view in {evidence.namespace}: the chart adds ModelDeployments to them"
     return (
         failed("permissions", message, advice)
-        if any(each.needed for each in missing)
+        if any(each.required for each in missing)
         else warned("permissions", message, advice)
     )
 

@@ -21,7 +21,7 @@ from triton_operator.api.network_probe import NetworkProbe, encode
 from triton_operator.cli.doctor.check_result import CheckResult
 from triton_operator.cli.doctor.command import evaluate
 from triton_operator.cli.doctor.evidence import Evidence, Response
-from triton_operator.cli.doctor.rights import RIGHTS
+from triton_operator.cli.doctor.permissions import PERMISSIONS
 from triton_operator.sdk.errors import DeploymentNotFoundError, RejectedError, UnreachableError
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -30,7 +30,7 @@ FORBIDDEN = RejectedError('User "me" cannot list')
 
 
 def lease(age: float = 1, holder: str = "operator-a") -> dict[str, Any]:
-    """A Lease that was renewed so many seconds ago."""
+    """A Lease that was renewed this number of seconds ago."""
     renewed = (NOW - timedelta(seconds=age)).isoformat().replace("+00:00", "Z")
     return {
         "metadata": {"name": "triton-operator", "namespace": "s"},
@@ -49,10 +49,10 @@ def reviews(*denied: str) -> dict[str, Any]:
     return {
         "items": [
             {
-                "spec": {"resourceAttributes": right.attributes("models")},
-                "status": {"allowed": right.resource not in denied},
+                "spec": {"resourceAttributes": permission.attributes("models")},
+                "status": {"allowed": permission.resource not in denied},
             }
-            for right in RIGHTS
+            for permission in PERMISSIONS
         ]
     }
 
@@ -74,7 +74,7 @@ HEALTHY: dict[str, Response] = {
     "api": {"versions": [{"version": "v1alpha1"}]},
     "operator": listed(operator()),
     "lease": listed(lease()),
-    "rights": reviews(),
+    "permissions": reviews(),
     "deployments": listed(),
     "pods": listed(),
     "metrics": {"resources": []},
@@ -118,7 +118,7 @@ def pulling(reason: str) -> dict[str, Any]:
 
 
 def probed(*, age: float = 0, ingress: bool = True, namespace: str = "s") -> dict[str, Any]:
-    """The result of a probe that is so many days old."""
+    """The result of a probe that is this number of days old."""
     time = (NOW - timedelta(days=age)).strftime("%Y-%m-%dT%H:%M:%SZ")
     probe = NetworkProbe(time, "v1.36", ("n",), ingress=ingress, egress=True)
     return {
@@ -155,9 +155,9 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
     ({"lease": listed(lease(300))}, "lease", "fail", "clock"),
     ({"lease": listed(lease(300), lease(3))}, "lease", "ok", ""),
     ({"lease": listed(lease(holder=""))}, "lease", "fail", "no operator is active"),
-    ({"rights": reviews("modeldeployments")}, "permissions", "fail", "ClusterRoles"),
-    ({"rights": reviews("pods/portforward")}, "permissions", "warn", "ClusterRoles"),
-    ({"rights": FORBIDDEN}, "permissions", "warn", "auth can-i"),
+    ({"permissions": reviews("modeldeployments")}, "permissions", "fail", "ClusterRoles"),
+    ({"permissions": reviews("pods/portforward")}, "permissions", "warn", "ClusterRoles"),
+    ({"permissions": FORBIDDEN}, "permissions", "warn", "auth can-i"),
     ({"pods": listed(pulling("ImagePullBackOff"))}, "images", "fail", "imagePullSecrets"),
     ({"pods": listed(pulling("ContainerCreating"))}, "images", "ok", ""),
     ({"metrics": DeploymentNotFoundError("no")}, "autoscaling", "warn", "metrics-server"),
@@ -186,7 +186,7 @@ def test_each_problem_is_found_with_advice(changes: dict[str, Any], check: str, 
 def test_an_unreadable_object_is_not_a_failure() -> None:
     """A user of one namespace can read few objects; only known problems count."""
     hidden = dict.fromkeys(
-        ("operator", "lease", "rights", "deployments", "pods", "metrics", "nodes", "agents"), FORBIDDEN
+        ("operator", "lease", "permissions", "deployments", "pods", "metrics", "nodes", "agents"), FORBIDDEN
     )
     assert {each.status.value for each in findings(**hidden).values()} <= {"ok", "warn"}
 
@@ -229,8 +229,8 @@ def test_each_query_is_one_request(healthy: FakeCluster, capsys: pytest.CaptureF
     assert len(outcome.out.splitlines()) == 12
     assert all(line.startswith("ok ") for line in outcome.out.splitlines())
     reviewed = [request for request in healthy.requests if request.endswith("/selfsubjectaccessreviews")]
-    assert len(reviewed) == len(RIGHTS)
-    assert len(healthy.requests) == 15 + len(RIGHTS)
+    assert len(reviewed) == len(PERMISSIONS)
+    assert len(healthy.requests) == 15 + len(PERMISSIONS)
 
 
 def test_what_the_api_server_denies_is_found(healthy: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ def result(profile: str | None = "Private", **responses: Any) -> CheckResult:
     privacy = {"privacy": {"profile": profile}} if profile else {}
     read: dict[str, Response] = {
         "deployments": {"items": [{"metadata": {"name": "digits"}, "spec": privacy}]},
-        "rights": {"items": []},
+        "permissions": {"items": []},
         **{name: {"items": []} for name in ("roles", "clusterroles", "rolebindings", "clusterrolebindings")},
     }
     for name, found in responses.items():
@@ -93,6 +93,6 @@ def test_what_cannot_be_read_is_not_known_except_for_oneself() -> None:
         "subresource": "portforward",
     }
     review = {"spec": {"resourceAttributes": attributes}, "status": {"allowed": True}}
-    found = result(clusterroles=FORBIDDEN, rights=[review])
+    found = result(clusterroles=FORBIDDEN, permissions=[review])
     assert (found.status, found.message) == ("warn", "cannot be checked: no. You may forward ports.")
     assert result(clusterroles=FORBIDDEN).message == "cannot be checked: no."
