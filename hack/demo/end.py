@@ -22,7 +22,7 @@ _DELETION_SECONDS = 120
 
 
 def down() -> None:
-    """Remove everything that exists."""
+    """Remove everything that the demo created; parts that do not exist are skipped."""
     if clusters.which().kind != "current":
         clusters.down()
         return
@@ -42,6 +42,6 @@ def remove_definition(client: KubernetesClient) -> None:
         return
     owner = definition["metadata"].get("annotations", {}).get("meta.helm.sh/release-namespace")
     if owner != OPERATOR_NAMESPACE or client.list(Selection(MODEL_DEPLOYMENTS, None)).items:
-        say(f"{_CRD} stays: it was not installed by the demo, or there are ModelDeployments")
+        say(f"{_CRD} is kept, because the demo did not install it or ModelDeployments exist")
         return
     delete_and_wait(client, Selection(DEFINITIONS, None, _CRD), _DELETION_SECONDS)

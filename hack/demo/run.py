@@ -100,7 +100,7 @@ def await_ready(cluster: Cluster) -> None:
         wait_until_ready(changes, _READY_SECONDS, print_reason)
     except NotReadyError as error:
         raise DemoError(
-            f"{error}. `kubectl --kubeconfig {cluster.kubeconfig} -n {NAMESPACE} describe md {NAME}` has more"
+            f"{error}. `kubectl --kubeconfig {cluster.kubeconfig} -n {NAMESPACE} describe md {NAME}` prints the details"
         ) from error
     say(f"✓ {NAME} is Ready {time.monotonic() - started:.1f} s")
 

@@ -2,7 +2,7 @@
 
 build prints each image's reference and archive. list shows which images are built. command prints the `docker build`
 command for the same Containerfile. prune removes all cached layers and archives that the current sources do not use,
-including those of other checkouts. A build removes only those that were not used for three days.
+including those of other checkouts. A build removes only those that have not been used for three days.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _command(names: list[str]) -> list[str]:
 def docker_command(name: str) -> str:
     """Return the `docker build` command for an image, and prepare its named build contexts."""
     chosen = definition(name)
-    contexts = [f"--build-context={key}={context.place('.')}" for key, context in chosen.contexts.items()]
+    contexts = [f"--build-context={key}={context.local_path('.')}" for key, context in chosen.contexts.items()]
     main = chosen.main.root if isinstance(chosen.main, Folder) else ROOT
     words = ["docker", "build", "--file", str(chosen.containerfile), *contexts]
     return shlex.join([*words, "--tag", image_of(chosen).reference, str(main)])

@@ -1,4 +1,4 @@
-"""Download packages of Debian 12, whichever release this machine has.
+"""Download packages from Debian 12, whichever release this machine has.
 
 Input: package names. Output: their archives. The images and the programs in them are the same on every machine.
 

@@ -1,7 +1,7 @@
 """Build contexts, the sources of an image's files: a folder of the repository, or a folder prepared on demand.
 
-Input: paths. Output: for each context, a fingerprint that requires no preparation, so that an up-to-date image costs
-nothing; and a folder, prepared on first use. `plan` (fingerprints) and `layers` (folders) call it.
+Input: paths. Output: for each context, a fingerprint that requires no preparation, so that an up-to-date image needs no
+preparation; and a folder, prepared on first use. `plan` (fingerprints) and `layers` (folders) call it.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Context(Protocol):
     def files(self, path: str) -> list[tuple[str, Path]]:
         """All files and links below `path` with their relative names ("" if `path` is a file itself)."""
 
-    def place(self, path: str) -> Path:
-        """The location of `path` on this machine; prepares it."""
+    def local_path(self, path: str) -> Path:
+        """Return the path on this machine; prepares the folder if needed."""
 
 
 class Folder:
@@ -51,14 +51,14 @@ class Folder:
 
     def files(self, path: str) -> list[tuple[str, Path]]:
         """All files below `path`, sorted."""
-        start = self.place(path)
+        start = self.local_path(path)
         if start.is_file():
             return [("", start)]
         if not start.is_dir():
             raise ImageError(f"{start} does not exist, but a Containerfile copies it")
         return sorted((str(file.relative_to(start)), file) for file in _walk(start, self._ignored))
 
-    def place(self, path: str) -> Path:
+    def local_path(self, path: str) -> Path:
         """The path itself, which needs no preparation."""
         return self.root / path
 
@@ -98,6 +98,6 @@ class Prepared:
         """All files below `path` in the prepared folder, sorted."""
         return Folder(self.make()).files(path)
 
-    def place(self, path: str) -> Path:
+    def local_path(self, path: str) -> Path:
         """Prepare the folder and return the path in it."""
         return self.make() / path

@@ -1,4 +1,4 @@
-"""HAProxy for the operator's image: the program of Debian 12 and the libraries that the base image lacks.
+"""HAProxy for the operator's image: the program from Debian 12, and the libraries that the base image lacks.
 
 Input: the machine's apt. Output: a build context with the folders `sbin`, `lib` and `doc`. `catalogue` calls it. The
 libraries have a folder of their own, so that they do not replace those of the base image.
@@ -54,7 +54,7 @@ def ensure() -> Path:
 
 
 def _create(folder: Path) -> None:
-    with step("HAProxy of Debian 12"), tempfile.TemporaryDirectory() as temporary:
+    with step("HAProxy from Debian 12"), tempfile.TemporaryDirectory() as temporary:
         downloads, root = Path(temporary, "downloads"), Path(temporary, "root")
         downloads.mkdir()
         for archive in bookworm.download(PACKAGES, downloads):

@@ -73,12 +73,12 @@ def _fill(
     if planned.step is None:
         if base is None:
             raise ImageError("the image requires a base, but none was provided")
-        shutil.copytree(base.place("."), files, symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(base.local_path("."), files, symlinks=True, dirs_exist_ok=True)
     elif isinstance(planned.step.action, Copy):
         copy_files(context_of(planned.step.action.origin, contexts), planned.step.action, files)
     else:
         binds = [
-            (context_of(mount.origin, contexts).place(mount.source), mount.target)
+            (context_of(mount.origin, contexts).local_path(mount.source), mount.target)
             for mount in planned.step.action.mounts
         ]
         run_in_image(planned.step, [layer.folder for layer in below], files, work, binds)

@@ -83,12 +83,12 @@ def require_sandbox() -> None:
 def _remove_mount_points(files: Path, targets: Sequence[str]) -> None:
     """Remove files and empty folders that were created only as mount points."""
     for target in targets:
-        place = files / target.lstrip("/")
-        if place.is_file() and place.stat().st_size == 0:
-            place.unlink()
-        while place != files and not place.is_file():
-            if place.is_dir():
-                if any(place.iterdir()):
+        path = files / target.lstrip("/")
+        if path.is_file() and path.stat().st_size == 0:
+            path.unlink()
+        while path != files and not path.is_file():
+            if path.is_dir():
+                if any(path.iterdir()):
                     break
-                place.rmdir()
-            place = place.parent
+                path.rmdir()
+            path = path.parent

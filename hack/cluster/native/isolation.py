@@ -34,7 +34,7 @@ class Hierarchy:
     unified: bool = False
 
     @property
-    def place(self) -> Path:
+    def mount_point(self) -> Path:
         """The mount point inside the node."""
         return _CGROUPS if self.unified else _CGROUPS / self.controllers.removeprefix("name=")
 
@@ -42,9 +42,9 @@ class Hierarchy:
     def mount_words(self) -> list[str]:
         """Arguments of `mount`."""
         if self.unified:
-            return ["-t", "cgroup2", "cgroup2", str(self.place)]
+            return ["-t", "cgroup2", "cgroup2", str(self.mount_point)]
         option = f"none,{self.controllers}" if self.controllers.startswith("name=") else self.controllers
-        return ["-t", "cgroup", "-o", option, "cgroup", str(self.place)]
+        return ["-t", "cgroup", "-o", option, "cgroup", str(self.mount_point)]
 
 
 def hierarchies(proc_self_cgroup: str) -> list[Hierarchy]:
@@ -84,20 +84,20 @@ def _mount_control_groups(mounted: list[Hierarchy]) -> None:
     if not all(hierarchy.unified for hierarchy in mounted):
         _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(_CGROUPS))
     for hierarchy in mounted:
-        hierarchy.place.mkdir(exist_ok=True)
+        hierarchy.mount_point.mkdir(exist_ok=True)
         _run("mount", *hierarchy.mount_words)
 
 
 def _make_parent_group(hierarchy: Hierarchy, group: str) -> None:
-    parent = hierarchy.place / group.lstrip("/")
+    parent = hierarchy.mount_point / group.lstrip("/")
     parent.mkdir(exist_ok=True)
     if hierarchy.unified:
-        _delegate_controllers(hierarchy.place)
+        _delegate_controllers(hierarchy.mount_point)
         _delegate_controllers(parent)
     elif "cpuset" in hierarchy.controllers:
         # A new group of version 1 has no CPUs and no memory nodes, so no process could run in it.
         for name in ("cpuset.cpus", "cpuset.mems"):
-            (parent / name).write_text((hierarchy.place / name).read_text())
+            (parent / name).write_text((hierarchy.mount_point / name).read_text())
 
 
 def _delegate_controllers(folder: Path) -> None:

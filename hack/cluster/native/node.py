@@ -130,13 +130,13 @@ def up() -> NativeCluster:
 
     Raises MachineError before anything is changed if the machine does not meet the requirements.
     """
-    place = layout()
-    run = record.running(place)
-    if run is not None and run.complete and not _troubles(place):
-        return NativeCluster(place, run)
+    paths = layout()
+    run = record.running(paths)
+    if run is not None and run.complete and not _stopped_components(paths):
+        return NativeCluster(paths, run)
     preflight.require(preflight.findings(preflight.look(cache_dir(), built=are_built())))
     with locked(_LOCK):
-        return _start(place)
+        return _start(paths)
 
 
 def running() -> NativeCluster | None:
@@ -147,23 +147,23 @@ def running() -> NativeCluster | None:
 
 def down() -> None:
     """Stop the node, if it is running, and remove everything except imported images and logs."""
-    place = layout()
-    if not node_processes(place) and not place.live.exists():
+    paths = layout()
+    if not node_processes(paths) and not paths.live.exists():
         say("no native node is running")
         return
     _require_root("taking the node down")
     with locked(_LOCK), step("stop the node"):
-        stop(place)
-        clear(place)
+        stop(paths)
+        clear(paths)
 
 
 def status() -> dict[str, dict[str, Any]]:
     """Return the state of each component (running, ready, restarts, lastExit); empty if no node is running."""
-    place = layout()
-    return record.component_states(place) if record.running(place) else {}
+    paths = layout()
+    return record.component_states(paths) if record.running(paths) else {}
 
 
-def _start(place: Layout) -> NativeCluster:
+def _start(paths: Layout) -> NativeCluster:
     # Imported late: the images are built by programs that this package provides, and a start needs packages that are
     # not installed yet when the preflight runs.
     from hack.cluster.native.start import start
@@ -171,15 +171,15 @@ def _start(place: Layout) -> NativeCluster:
 
     programs = tools()
     pause, dns = build("pause", "coredns")
-    run = start(place, programs, pause, dns)
-    return NativeCluster(place, run)
+    run = start(paths, programs, pause, dns)
+    return NativeCluster(paths, run)
 
 
-def _troubles(place: Layout) -> list[str]:
-    return [name for name, state in record.component_states(place).items() if not state["running"]]
+def _stopped_components(paths: Layout) -> list[str]:
+    return [name for name, state in record.component_states(paths).items() if not state["running"]]
 
 
 def _require_root(action: str) -> None:
     if os.geteuid() != 0:
-        msg = f"{action} needs root on the native node: call it with `sudo -E`"
+        msg = f"{action} needs root on the native node: run it with `sudo -E`"
         raise LocalClusterError(msg)

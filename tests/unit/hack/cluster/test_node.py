@@ -77,7 +77,7 @@ def test_the_policy_enforcer_runs_when_it_is_built(tmp_path: Path) -> None:
 def test_the_hierarchies_of_version_1_are_mounted_with_their_controllers() -> None:
     hierarchies = isolation.hierarchies(_VERSION_1)
 
-    assert [str(each.place) for each in hierarchies] == [
+    assert [str(each.mount_point) for each in hierarchies] == [
         "/sys/fs/cgroup/pids",
         "/sys/fs/cgroup/memory",
         "/sys/fs/cgroup/cpu,cpuacct",
