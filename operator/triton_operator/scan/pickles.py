@@ -20,8 +20,8 @@ PICKLE_LIMIT = 8 << 20
 ALL_PICKLES_LIMIT = 32 << 20
 """Maximum size of all pickles in an archive, in bytes."""
 
-_MOST_REMEMBERED = 1 << 16
-"""Values that a pickle can store for later operations; after more, types that use stored texts are unknown."""
+_MEMO_LIMIT = 1 << 16
+"""Maximum size of a pickle's memo that is followed; if it is larger, types named by memoized strings are unknown."""
 
 _REBUILDS = frozenset(
     [
@@ -63,7 +63,7 @@ _ALLOWED_OF_TORCH = re.compile(
 )
 """Storages, data types, layouts and quantization schemes in the module `torch`."""
 
-_TEXTS = frozenset(
+_STRING_OPERATIONS = frozenset(
     ["SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "STRING", "BINSTRING", "SHORT_BINSTRING"]
 )
 _PUTS = frozenset(["PUT", "BINPUT", "LONG_BINPUT"])
@@ -76,16 +76,18 @@ _BROKEN = (ValueError, OverflowError, RecursionError, IndexError, KeyError, stru
 def check_pickle(data: bytes) -> Iterator[str]:
     """Yield a message for each unexpected type, once, and for content that cannot be read."""
     seen: set[str] = set()
-    texts = _Texts()
+    strings = _Strings()
     end = 0
     try:
         for operation, argument, position in pickletools.genops(data):
             end = (position or 0) + 1
-            name = _named(operation.name, argument, texts)
-            texts.follow(operation.name, argument)
+            name = _named(operation.name, argument, strings)
+            strings.follow(operation.name, argument)
             if name is not None and name not in seen and not is_expected(name):
                 seen.add(name)
-                yield f"names {name}, which is called on loading" if name else "hides which type it names"
+                yield (
+                    f"names {name}, which is called when the pickle is loaded" if name else "hides which type it names"
+                )
     except _BROKEN as problem:
         yield f"the pickle cannot be read: {' '.join(str(problem).split())[:100]}"
         return
@@ -103,45 +105,45 @@ def is_expected(name: str) -> bool:
     return attribute in _ALLOWED.get(module, ())
 
 
-class _Texts:
-    """The texts on top of the pickle's stack, from which `STACK_GLOBAL` takes a module and a name."""
+class _Strings:
+    """The strings on top of the pickle's stack, from which `STACK_GLOBAL` takes a module and a name."""
 
     def __init__(self) -> None:
         self._top: list[str | None] = []
-        self._stored: dict[int, str | None] = {}
-        self._is_full = False
+        self._memo: dict[int, str | None] = {}
+        self._is_memo_full = False
 
     @property
     def name(self) -> str:
-        """`module name`; "" if one of them is unknown, because another operation made it."""
+        """`module name`; "" if one of them is unknown, because another operation produced it."""
         module, name = ([None, None, *self._top])[-2:]
         return f"{module} {name}" if module is not None and name is not None else ""
 
     def follow(self, operation: str, argument: object) -> None:
-        """Follow one operation; after one that is not about texts, the top of the stack is unknown."""
-        if operation in _TEXTS:
+        """Follow one operation; after one that is not about strings, the top of the stack is unknown."""
+        if operation in _STRING_OPERATIONS:
             self._top = [*self._top[-1:], str(argument)]
         elif operation in _GETS and isinstance(argument, int):
-            self._top = [*self._top[-1:], self._stored.get(argument)]
+            self._top = [*self._top[-1:], self._memo.get(argument)]
         elif operation == "MEMOIZE":
-            self._store(len(self._stored))
+            self._memoize(len(self._memo))
         elif operation in _PUTS and isinstance(argument, int):
-            self._store(argument)
+            self._memoize(argument)
         elif operation not in _FRAMING:
             self._top = []
 
-    def _store(self, key: int) -> None:
-        if len(self._stored) >= _MOST_REMEMBERED:
-            self._is_full = True
-            self._stored.clear()
-        if not self._is_full:
-            self._stored[key] = self._top[-1] if self._top else None
+    def _memoize(self, key: int) -> None:
+        if len(self._memo) >= _MEMO_LIMIT:
+            self._is_memo_full = True
+            self._memo.clear()
+        if not self._is_memo_full:
+            self._memo[key] = self._top[-1] if self._top else None
 
 
-def _named(operation: str, argument: object, texts: _Texts) -> str | None:
+def _named(operation: str, argument: object, strings: _Strings) -> str | None:
     """The `module name` that an operation brings into the pickle; "" if it is unknown, None for other operations."""
     if operation in {"GLOBAL", "INST"}:
         return str(argument)
     if operation == "STACK_GLOBAL":
-        return texts.name
+        return strings.name
     return "" if operation in _REGISTERED else None

@@ -32,7 +32,9 @@ def messages(data: bytes) -> list[str]:
 
 @pytest.mark.parametrize("protocol", range(6))
 def test_a_command_is_found_in_every_protocol(protocol: int) -> None:
-    assert messages(pickle.dumps(Command(), protocol)) == ["names posix system, which is called on loading"]
+    assert messages(pickle.dumps(Command(), protocol)) == [
+        "names posix system, which is called when the pickle is loaded"
+    ]
 
 
 @pytest.mark.parametrize("protocol", range(2, 6))
@@ -42,7 +44,7 @@ def test_plain_values_and_ordered_dicts_are_expected(protocol: int) -> None:
 
 def test_a_type_in_reused_texts_is_found_and_reported_once() -> None:
     data = pickle.dumps([Command(), Command(), collections.OrderedDict(), collections.OrderedDict()], 4)
-    assert messages(data) == ["names posix system, which is called on loading"]
+    assert messages(data) == ["names posix system, which is called when the pickle is loaded"]
 
 
 @pytest.mark.parametrize(

@@ -354,7 +354,9 @@ def test_nothing_is_executed_and_torch_is_not_needed(model: Path) -> None:
         env={"PYTHONPATH": ":".join(sys.path)},
     )
     assert done.returncode == 1
-    assert "bad/1/model.pt:data.pkl: error: names builtins exec, which is called on loading" in done.stdout
+    assert (
+        "bad/1/model.pt:data.pkl: error: names builtins exec, which is called when the pickle is loaded" in done.stdout
+    )
 
 
 @pytest.mark.parametrize(
