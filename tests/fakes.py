@@ -41,7 +41,7 @@ from triton_operator.cluster.observed import (
 )
 from triton_operator.cluster.protocol import Manifest
 from triton_operator.cluster.shared_objects import SharedCache, SharedKind
-from triton_operator.reconcile.certificate_caches import CertificateCaches, Issuing
+from triton_operator.reconcile.certificate_caches import CertificateCaches, IssuerContext
 from triton_operator.reconcile.reconciler import Reconciler
 from triton_operator.resources.settings import Settings
 
@@ -305,7 +305,7 @@ class World:
         self.cache = ObjectCache()
         self.now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
         self.settings = settings
-        self.issuing = Issuing(CertificateCaches(), "triton-operator")
+        self.issuer = IssuerContext(CertificateCaches(), "triton-operator")
         self.reconciler = self.new_operator()
         self.body = a_body(**spec)
         self.cluster.bodies[self.key] = self.body
@@ -313,10 +313,10 @@ class World:
 
     def new_operator(self, settings: Settings | None = None) -> Reconciler:
         """A new operator process, which knows only what the cluster shows."""
-        self.issuing = self.issuing._replace(caches=CertificateCaches())
-        self.issuing.caches.synced.set()
+        self.issuer = self.issuer._replace(caches=CertificateCaches())
+        self.issuer.caches.synced.set()
         self.reconciler = Reconciler(
-            self.cluster, self.cache, settings or self.settings, clock=lambda: self.now, issuing=self.issuing
+            self.cluster, self.cache, settings or self.settings, clock=lambda: self.now, issuer=self.issuer
         )
         self.watch_shared()
         return self.reconciler
@@ -383,7 +383,7 @@ class World:
 
     def watch_shared(self) -> None:
         """The watches report the shared objects as they are."""
-        caches = self.issuing.caches
+        caches = self.issuer.caches
         names: dict[str, SharedCache[Any]] = {
             SERVING_SECRET: caches.serving,
             CA_CONFIG_MAP: caches.bundles,

@@ -20,7 +20,7 @@ from triton_operator.cluster.errors import ConflictError
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.cluster.shared_objects import SharedKind, SharedObject
 from triton_operator.errors import TritonOperatorError
-from triton_operator.reconcile.certificate_caches import Issuing
+from triton_operator.reconcile.certificate_caches import IssuerContext
 
 if TYPE_CHECKING:
     from triton_operator.certificates.rotation import Authorities
@@ -38,11 +38,11 @@ class AuthorityUnusableError(TritonOperatorError):
 class AuthorityStore:
     """The authorities of one operator."""
 
-    def __init__(self, cluster: Cluster, issuing: Issuing, clock: Callable[[], datetime]) -> None:
+    def __init__(self, cluster: Cluster, issuer: IssuerContext, clock: Callable[[], datetime]) -> None:
         self._cluster = cluster
-        self._cache = issuing.caches.authorities
-        self._namespace = issuing.namespace
-        self._announced = issuing.announced
+        self._cache = issuer.caches.authorities
+        self._namespace = issuer.namespace
+        self._announced = issuer.announced
         self._clock = clock
         self._started = clock()
         self._good: Authorities | None = None

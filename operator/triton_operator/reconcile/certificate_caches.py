@@ -1,6 +1,6 @@
-"""What the operator knows of the authority, the serving certificates and the bundles; `runtime` fills it from watches.
+"""Caches of the certificate authority, the serving certificates and the CA bundles; `runtime` fills them from watches.
 
-The watches start with the first deployment that needs a certificate, so that all others cost nothing.
+The watches start with the first deployment that needs a certificate. Without one, they do not load the API server.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _read_bundle(data: Mapping[str, str], _known: str | None) -> str:
 
 
 class CertificateCaches:
-    """The caches of one operator process; `needed` starts the watches, and `synced` is set when all have listed."""
+    """The caches of one operator process; `needed` starts the watches, `synced` is set after their initial lists."""
 
     def __init__(self) -> None:
         self.serving: SharedCache[ServingData] = SharedCache(read_serving_data)
@@ -35,11 +35,11 @@ class CertificateCaches:
         self.synced = asyncio.Event()
 
 
-class Issuing(NamedTuple):
-    """How one operator issues certificates.
+class IssuerContext(NamedTuple):
+    """What one operator process needs to issue certificates.
 
-    Its authority is in `namespace`, None if the operator does not know its namespace. The next authority is part of the
-    bundle for the time `announced` before it signs.
+    `namespace` is that of the Secret with the CA key, or None if the operator does not know its own namespace. A new CA
+    is in the bundle for the duration `announced` before it signs certificates.
     """
 
     caches: CertificateCaches

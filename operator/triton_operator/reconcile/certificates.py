@@ -29,7 +29,7 @@ from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.cluster.shared_objects import SharedKind
 from triton_operator.reconcile.authorities import AuthorityStore, AuthorityUnusableError
-from triton_operator.reconcile.certificate_caches import Issuing
+from triton_operator.reconcile.certificate_caches import IssuerContext
 from triton_operator.reconcile.certificate_failures import FULL, UnusableObjectError, describe_foreign, judge_failure
 from triton_operator.reconcile.certificate_reports import CertificateReports
 from triton_operator.reconcile.failed_writes import FailedWrite, judge_error
@@ -66,16 +66,16 @@ class CertificateStep:
         self,
         cluster: Cluster,
         cache: ObjectCache,
-        issuing: Issuing,
+        issuer: IssuerContext,
         clock: Callable[[], datetime],
     ) -> None:
         self._reports = CertificateReports(cluster)
         self._deployments = cache.deployments
-        self._caches = issuing.caches
-        self._authorities = AuthorityStore(cluster, issuing, clock)
+        self._caches = issuer.caches
+        self._authorities = AuthorityStore(cluster, issuer, clock)
         self._clock = clock
-        self._secrets = SharedWriter(cluster, SharedKind.SECRET, SERVING_SECRET, issuing.caches.serving)
-        self._bundles = SharedWriter(cluster, SharedKind.CONFIG_MAP, CA_CONFIG_MAP, issuing.caches.bundles)
+        self._secrets = SharedWriter(cluster, SharedKind.SECRET, SERVING_SECRET, issuer.caches.serving)
+        self._bundles = SharedWriter(cluster, SharedKind.CONFIG_MAP, CA_CONFIG_MAP, issuer.caches.bundles)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._written_bundles: dict[str, str] = {}
         self._has_waited = False

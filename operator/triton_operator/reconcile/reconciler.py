@@ -21,7 +21,7 @@ from triton_operator.cluster.object_cache import ObjectCache, Snapshot
 from triton_operator.cluster.observed import Key
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.assessment import assess
-from triton_operator.reconcile.certificate_caches import CertificateCaches, Issuing
+from triton_operator.reconcile.certificate_caches import CertificateCaches, IssuerContext
 from triton_operator.reconcile.certificates import NEVER, CertificateStep
 from triton_operator.reconcile.children import ChildReconciler, ChildrenResult
 from triton_operator.reconcile.failed_writes import Blocked
@@ -58,13 +58,13 @@ class Reconciler:
         settings: Settings,
         clock: Callable[[], datetime] = utc_now,
         *,
-        issuing: Issuing | None = None,
+        issuer: IssuerContext | None = None,
     ) -> None:
         self._cluster = cluster
         self._cache = cache
         self._clock = clock
         self._children = ChildReconciler(cluster, cache, settings)
-        self._certificates = CertificateStep(cluster, cache, issuing or Issuing(CertificateCaches()), clock)
+        self._certificates = CertificateStep(cluster, cache, issuer or IssuerContext(CertificateCaches()), clock)
         self._memories: dict[Key, Memory] = {}
 
     async def reconcile(self, key: Key) -> float | None:

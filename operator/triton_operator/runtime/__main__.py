@@ -11,7 +11,7 @@ from triton_operator.cluster.connect import connect
 from triton_operator.cluster.connection import NoConnectionError
 from triton_operator.cluster.http import HttpCluster
 from triton_operator.cluster.object_cache import ObjectCache
-from triton_operator.reconcile.certificate_caches import Issuing
+from triton_operator.reconcile.certificate_caches import IssuerContext
 from triton_operator.reconcile.reconciler import Reconciler
 from triton_operator.resources.settings import InvalidSettingsError, Settings, load
 from triton_operator.runtime import logs
@@ -24,8 +24,8 @@ async def operate(options: Options, settings: Settings) -> int:
     """Run one operator process in the current event loop; returns the exit status."""
     cache = ObjectCache()
 
-    def build_reconcile(cluster: HttpCluster, issuing: Issuing) -> Reconcile:
-        return Reconciler(cluster, cache, settings, issuing=issuing).reconcile
+    def build_reconcile(cluster: HttpCluster, issuer: IssuerContext) -> Reconcile:
+        return Reconciler(cluster, cache, settings, issuer=issuer).reconcile
 
     return await Process(options, connect(options.kubeconfig), cache, build_reconcile).run()
 

@@ -22,7 +22,7 @@ from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import Key
 from triton_operator.cluster.optional_reflector import OptionalReflector
 from triton_operator.cluster.projector import Projector
-from triton_operator.reconcile.certificate_caches import CertificateCaches, Issuing
+from triton_operator.reconcile.certificate_caches import CertificateCaches, IssuerContext
 from triton_operator.runtime import kopf_watch
 from triton_operator.runtime.event_handlers import DeploymentHandler
 from triton_operator.runtime.health import HealthServer
@@ -54,7 +54,7 @@ class Process:
         options: Options,
         connection: ApiServerConnection,
         cache: ObjectCache,
-        build_reconcile: Callable[[HttpCluster, Issuing], Reconcile],
+        build_reconcile: Callable[[HttpCluster, IssuerContext], Reconcile],
     ) -> None:
         self._options = options
         self._connection = connection
@@ -87,12 +87,12 @@ class Process:
             projector,
             self.metrics.unreadable,
         )
-        issuing = Issuing(CertificateCaches(), self._authority_namespace(), options.authority_announced)
-        self.shared_watches = SharedWatches(self.client, options.namespace, issuing, cache.deployments, self.queue)
+        issuer = IssuerContext(CertificateCaches(), self._authority_namespace(), options.authority_announced)
+        self.shared_watches = SharedWatches(self.client, options.namespace, issuer, cache.deployments, self.queue)
         self.issuer_refresh = IssuerRefresh(self.client, cache, self.queue)
         self.workers = Workers(
             self.queue,
-            build_reconcile(cluster, issuing),
+            build_reconcile(cluster, issuer),
             ready=self._ready_to_work,
             leads=self.elector.leading.is_set,
             metrics=self.metrics,

@@ -19,7 +19,7 @@ from triton_operator.cluster.deployment_cache import DeploymentCache
 from triton_operator.cluster.observed import Key
 from triton_operator.cluster.reflector import Reflector
 from triton_operator.cluster.shared_objects import SHARED, SharedCache, SharedKind, SharedObject
-from triton_operator.reconcile.certificate_caches import Issuing
+from triton_operator.reconcile.certificate_caches import IssuerContext
 from triton_operator.reconcile.managed_deployments import managed_deployments
 from triton_operator.runtime.work_queue import WorkQueue
 
@@ -68,11 +68,11 @@ class SharedWatches:
         self,
         client: ApiClient,
         namespace: str | None,
-        issuing: Issuing,
+        issuer: IssuerContext,
         deployments: DeploymentCache,
         queue: WorkQueue[Key],
     ) -> None:
-        self._caches = issuing.caches
+        self._caches = issuer.caches
         self._deployments = deployments
 
         def watch(
@@ -85,10 +85,10 @@ class SharedWatches:
             watch(SharedKind.SECRET, SERVING_SECRET, self._caches.serving, namespace, self._with_changed_certificates),
             watch(SharedKind.CONFIG_MAP, CA_CONFIG_MAP, self._caches.bundles, namespace, self._of_namespace),
         ]
-        if issuing.namespace:
+        if issuer.namespace:
             authorities = self._caches.authorities
             self._reflectors.append(
-                watch(SharedKind.SECRET, AUTHORITY_SECRET, authorities, issuing.namespace, self._all)
+                watch(SharedKind.SECRET, AUTHORITY_SECRET, authorities, issuer.namespace, self._all)
             )
 
     async def run(self) -> NoReturn:

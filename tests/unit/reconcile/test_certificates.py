@@ -91,7 +91,7 @@ async def test_a_deployment_with_another_mode_causes_nothing(privacy: dict[str, 
     other = World(privacy=privacy)
     await other.reconcile()
     assert not other.cluster.shared.bodies
-    assert not other.issuing.caches.needed.is_set()
+    assert not other.issuer.caches.needed.is_set()
 
 
 def test_an_operator_without_certificates_does_not_import_cryptography() -> None:
@@ -164,9 +164,9 @@ async def test_a_deleted_object_is_restored(name: str) -> None:
     (identity,) = (identity for identity in digits.cluster.shared.bodies if identity[2] == name)
     del digits.cluster.shared.bodies[identity]
     caches: dict[str, Any] = {
-        SERVING_SECRET: digits.issuing.caches.serving,
-        CA_CONFIG_MAP: digits.issuing.caches.bundles,
-        AUTHORITY_SECRET: digits.issuing.caches.authorities,
+        SERVING_SECRET: digits.issuer.caches.serving,
+        CA_CONFIG_MAP: digits.issuer.caches.bundles,
+        AUTHORITY_SECRET: digits.issuer.caches.authorities,
     }
     caches[name].remove(caches[name].get(identity[1]))
     digits.forget_writes()
@@ -410,7 +410,7 @@ def test_a_deployment_without_room_does_not_look_at_the_others() -> None:
 
 async def test_an_operator_without_a_namespace_says_what_to_do() -> None:
     digits = world()
-    digits.issuing = digits.issuing._replace(namespace=None)
+    digits.issuer = digits.issuer._replace(namespace=None)
     digits.new_operator()
     await digits.reconcile()
     accepted = digits.condition("Accepted")
@@ -422,7 +422,7 @@ async def test_an_operator_without_a_namespace_says_what_to_do() -> None:
 async def test_deployments_without_tls_do_not_wait_for_watches_that_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("triton_operator.reconcile.certificates.FIRST_LIST", 0.01)
     digits = world()
-    digits.issuing.caches.synced.clear()
+    digits.issuer.caches.synced.clear()
     with pytest.raises(UnavailableError):
         await digits.reconcile()
     assert "could not be listed" in digits.condition("Accepted").message
@@ -438,10 +438,10 @@ async def test_a_stale_cache_is_read_again() -> None:
     digits = world()
     await digits.reconcile()
     before = certificate(digits)
-    digits.issuing = digits.issuing._replace(caches=CertificateCaches())
-    digits.issuing.caches.synced.set()
+    digits.issuer = digits.issuer._replace(caches=CertificateCaches())
+    digits.issuer.caches.synced.set()
     digits.reconciler = Reconciler(
-        digits.cluster, digits.cache, digits.settings, clock=lambda: digits.now, issuing=digits.issuing
+        digits.cluster, digits.cache, digits.settings, clock=lambda: digits.now, issuer=digits.issuer
     )
     digits.forget_writes()
     await digits.reconcile()
