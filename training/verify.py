@@ -84,7 +84,7 @@ def verify(
 
 
 def verify_addresses(model: str, http: str, grpc: str) -> Report:
-    """As `verify`, for addresses `host:port` without TLS, such as those of `tritonctl run`."""
+    """Like `verify`, for addresses `host:port` without TLS, such as those of `tritonctl run`."""
     with (
         tritonclient.http.InferenceServerClient(http, network_timeout=_TIMEOUT_SECONDS) as http_client,
         tritonclient.grpc.InferenceServerClient(grpc) as grpc_client,

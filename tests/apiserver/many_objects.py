@@ -21,12 +21,12 @@ HANG_SECONDS = 600.0
 
 
 def everything(count: int) -> dict[str, Any]:
-    """The spec of so many objects in one namespace, with TLS if their certificates fit into a Secret."""
+    """The spec of this number of objects in one namespace, with TLS if their certificates fit into a Secret."""
     return EVERYTHING if count <= MOST_CERTIFICATES else EVERYTHING | {"privacy": WITHOUT_TLS}
 
 
 async def until_written(operator: OperatorProcess, count: int, *, meanwhile: Callable[[], object] = int) -> None:
-    """Wait until so many statuses have been written; call `meanwhile` now and then.
+    """Wait until this number of statuses have been written; call `meanwhile` now and then.
 
     Reads the operator's metrics, because lists of all objects would load the API server.
     """

@@ -38,7 +38,7 @@ SERVER_TIMEOUT = (240, 300)
 """Range of the requested duration of a watch in seconds, random so that reconnects are spread."""
 
 SHORT = 1.0
-"""A watch that ends within so many seconds, without an event, is a failure."""
+"""A watch that ends within this number of seconds, without an event, is a failure."""
 
 
 class Versioned(Protocol):
@@ -75,12 +75,10 @@ _decode_error = msgspec.json.Decoder(_Error).decode
 
 
 class Reflector(Generic[T]):
-    """One kind, in one namespace or (None) in all; `project` makes the sink's items out of JSON bytes.
+    """One kind, in one namespace or (None) in all; `project` converts JSON bytes to the sink's items.
 
     `selector` is a label selector. With `name`, only objects of this name are watched, for which a permission with that
-    name suffices.
-
-    `project_listed` does so for objects of a list, if that is to be another function.
+    name suffices. `project_listed` replaces `project` for the objects of a list.
     """
 
     def __init__(  # noqa: PLR0913 - what to watch, and for whom

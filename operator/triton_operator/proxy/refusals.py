@@ -164,7 +164,7 @@ def refuse(refusal: Refusal, condition: str, folder: str) -> list[str]:
 
 
 def refuse_at_once(refusal: Refusal, condition: str, folder: str) -> list[str]:
-    """As `refuse`, without reading the body, whose end may be unclear. HTTP/1.1 clients get a closed connection."""
+    """Like `refuse`, without reading the body, whose end may be unclear. HTTP/1.1 clients get a closed connection."""
     return [
         f"http-request set-var(txn.refused) str({refusal.reason}) {condition}",
         f"http-request return status 200 errorfile {folder}/{grpc_file(refusal)} if {_REFUSED} {_GRPC}",

@@ -11,9 +11,9 @@ from triton_operator.resources.revision import RevisionSummary
 
 
 class RevisionsInUse(NamedTuple):
-    """The revisions, the current one first; `foreign_pods` are pods of none of the deployment's revisions.
+    """The revisions, the current one first; `foreign_pods` belong to none of the deployment's revisions.
 
-    Somebody else may create a pod with the labels by which the Service selects pods.
+    Anyone who can create pods can give one the labels by which the Service selects pods.
     """
 
     revisions: tuple[RevisionSummary, ...]
@@ -21,7 +21,7 @@ class RevisionsInUse(NamedTuple):
 
 
 def revisions_in_use(assessment: Assessment) -> RevisionsInUse:
-    """Find them; a pod that is being deleted does not count."""
+    """Return the revisions in use; a pod that is being deleted does not count."""
     known = {past.summary.template_hash: past.summary for past in past_revisions(assessment.observed)}
     current = assessment.revision
     if current:

@@ -37,7 +37,7 @@ _END = object()
 
 @documented_by(AsyncClient)
 class Client:
-    """As `AsyncClient`, without asyncio."""
+    """Like `AsyncClient`, without asyncio."""
 
     def __init__(  # noqa: PLR0913 -- as in AsyncClient
         self,
@@ -99,22 +99,22 @@ class Client:
     def deploy(
         self, manifest: str | Path | Mapping[str, Any] | None = None, *, force: bool = False, **spec: Any
     ) -> DeploymentStatus:
-        """As `AsyncClient.deploy`."""
+        """Like `AsyncClient.deploy`."""
         return self._deployment.deploy(manifest, spec, force=force)
 
     @documented_by(AsyncClient.status)
     def status(self) -> DeploymentStatus:
-        """As `AsyncClient.status`."""
+        """Like `AsyncClient.status`."""
         return self._deployment.status()
 
     @documented_by(AsyncClient.wait_ready)
     def wait_ready(self, timeout: float = WAIT_SECONDS, on_progress: Progress | None = None) -> DeploymentStatus:
-        """As `AsyncClient.wait_ready`."""
+        """Like `AsyncClient.wait_ready`."""
         return self._deployment.wait_ready(timeout, on_progress)
 
     @documented_by(AsyncClient.delete)
     def delete(self) -> None:
-        """As `AsyncClient.delete`."""
+        """Like `AsyncClient.delete`."""
         self._deployment.delete()
 
     @documented_by(AsyncClient.infer)
@@ -129,7 +129,7 @@ class Client:
         retry: bool = False,
         cast: bool = False,
     ) -> Prediction:
-        """As `AsyncClient.infer`."""
+        """Like `AsyncClient.infer`."""
         return self._opened.run(
             self._async_client.infer(model, inputs, outputs, version=version, timeout=timeout, retry=retry, cast=cast)
         )
@@ -145,7 +145,7 @@ class Client:
         timeout: float | None = None,
         cast: bool = False,
     ) -> Iterator[Prediction]:
-        """As `AsyncClient.stream`. `requests` may wait for earlier responses: it runs in another thread."""
+        """Like `AsyncClient.stream`. `requests` may wait for earlier responses: it runs in another thread."""
         predictions = self._async_client.stream(
             model, _iterate_in_threads(requests), outputs, version=version, timeout=timeout, cast=cast
         )
@@ -159,7 +159,7 @@ class Client:
         key: bytes = b"",
         recognizers: Iterable[Recognizer] = (),
     ) -> MaskedClient:
-        """As `AsyncClient.masked`."""
+        """Like `AsyncClient.masked`."""
         from triton_operator.sdk.conversation import Conversation
         from triton_operator.sdk.masked import MaskedClient
 
@@ -167,17 +167,17 @@ class Client:
 
     @documented_by(AsyncClient.explain)
     def explain(self, model: str, row: Any, method: str = "auto", **options: Unpack[ExplainOptions]) -> Explanation:
-        """As `AsyncClient.explain`."""
+        """Like `AsyncClient.explain`."""
         return self._opened.run(self._async_client.explain(model, row, method, **options))
 
     @documented_by(AsyncClient.is_ready)
     def is_ready(self, model: str, version: str = "") -> bool:
-        """As `AsyncClient.is_ready`."""
+        """Like `AsyncClient.is_ready`."""
         return self._opened.run(self._async_client.is_ready(model, version))
 
     @documented_by(AsyncClient.interface)
     def interface(self, model: str, version: str = "") -> ModelInterface:
-        """As `AsyncClient.interface`."""
+        """Like `AsyncClient.interface`."""
         return self._opened.run(self._async_client.interface(model, version))
 
     @property

@@ -21,7 +21,7 @@ from triton_operator.sdk.interface import ModelInterface
 from triton_operator.sdk.prediction import Prediction
 
 Infer = Callable[[Mapping[str, Array]], Coroutine[Any, Any, Prediction]]
-"""As `SendRequest`, but asynchronous."""
+"""Like `SendRequest`, but asynchronous."""
 
 
 class ExplainOptions(TypedDict, total=False):

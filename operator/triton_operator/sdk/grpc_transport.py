@@ -76,14 +76,14 @@ class GrpcTransport:
         self._calls = InFlight()
 
     async def metadata(self, model: str, version: str) -> dict[str, Any] | None:
-        """As `Transport`."""
+        """Like `Transport`."""
         request = self._send(
             lambda headers: self._client.get_model_metadata(model, version, headers=headers, as_json=True)
         )
         return await document_unless_hidden(request, _NOT_IMPLEMENTED)
 
     async def config(self, model: str, version: str) -> dict[str, Any] | None:
-        """As `Transport`."""
+        """Like `Transport`."""
         request = self._send(
             lambda headers: self._client.get_model_config(model, version, headers=headers, as_json=True)
         )
@@ -91,11 +91,11 @@ class GrpcTransport:
         return None if document is None else document.get("config", {})
 
     async def is_ready(self, model: str, version: str) -> bool:
-        """As `Transport`."""
+        """Like `Transport`."""
         return bool(await self._send(lambda headers: self._client.is_model_ready(model, version, headers=headers)))
 
     async def infer(self, call: Call) -> InferResult:
-        """As `Transport`."""
+        """Like `Transport`."""
         inputs, outputs = infer_inputs(self._triton, call), requested_outputs(self._triton, call)
         result = await self._send(
             lambda headers: self._client.infer(call.model, inputs, call.version, outputs, headers=headers)
@@ -103,7 +103,7 @@ class GrpcTransport:
         return _infer_result(result)
 
     async def stream(self, calls: AsyncIterator[Call]) -> AsyncGenerator[InferResult]:
-        """As `Transport`; ends after the last response to the last call, or when it is closed."""
+        """Like `Transport`; ends after the last response to the last call, or when it is closed."""
         requests = Requests(self._stream_requests(calls))
         headers = await request_headers(self._address)
         responses = Responses(self._client.stream_infer(aiter(requests), headers=headers), self._calls)
@@ -122,7 +122,7 @@ class GrpcTransport:
             responses.abandon()
 
     async def close(self) -> None:
-        """As `Transport`; waits for calls in flight first, because closing would cancel them."""
+        """Like `Transport`; waits for calls in flight first, because closing would cancel them."""
         await self._calls.wait_until_done(CLOSE_SECONDS)
         await self._client.close()
 

@@ -61,21 +61,21 @@ class HttpTransport:
         )
 
     async def metadata(self, model: str, version: str) -> dict[str, Any] | None:
-        """As `Transport`."""
+        """Like `Transport`."""
         request = self._send(lambda headers: self._client.get_model_metadata(model, version, headers=headers))
         return await document_unless_hidden(request, _NOT_IMPLEMENTED)
 
     async def config(self, model: str, version: str) -> dict[str, Any] | None:
-        """As `Transport`."""
+        """Like `Transport`."""
         request = self._send(lambda headers: self._client.get_model_config(model, version, headers=headers))
         return await document_unless_hidden(request, _CLOSED)
 
     async def is_ready(self, model: str, version: str) -> bool:
-        """As `Transport`."""
+        """Like `Transport`."""
         return bool(await self._send(lambda headers: self._client.is_model_ready(model, version, headers=headers)))
 
     async def infer(self, call: Call) -> InferResult:
-        """As `Transport`."""
+        """Like `Transport`."""
         inputs, outputs = infer_inputs(self._triton, call), requested_outputs(self._triton, call)
         result = await self._send(
             lambda headers: self._client.infer(call.model, inputs, call.version, outputs, headers=headers)
@@ -90,7 +90,7 @@ class HttpTransport:
         raise InvalidRequestError("protocol", "streams need gRPC; open the client with protocol=Protocol.GRPC")
 
     async def close(self) -> None:
-        """As `Transport`."""
+        """Like `Transport`."""
         await self._client.close()
 
     async def _send(self, request: Callable[[dict[str, str]], Awaitable[T]]) -> T:

@@ -44,11 +44,11 @@ class FixedToken:
         self._token = checked_token(token, "token")
 
     def read(self) -> str:
-        """As `TokenSource`."""
+        """Like `TokenSource`."""
         return self._token
 
     def renew(self, rejected: str) -> bool:
-        """As `TokenSource`."""
+        """Like `TokenSource`."""
         return self._token != rejected
 
 
@@ -61,11 +61,11 @@ class CalledToken:
         self._function = function
 
     def read(self) -> str:
-        """As `TokenSource`."""
+        """Like `TokenSource`."""
         return checked_token(self._function(), "token")
 
     def renew(self, rejected: str) -> bool:
-        """As `TokenSource`."""
+        """Like `TokenSource`."""
         return self.read() != rejected
 
 
@@ -81,7 +81,7 @@ class FileToken:
         self._token = ""
 
     def read(self) -> str:
-        """As `TokenSource`; reads the file again if it was modified."""
+        """Like `TokenSource`; reads the file again if it was modified."""
         with self._lock:
             try:
                 found = self._file.stat()
@@ -94,7 +94,7 @@ class FileToken:
             return self._token
 
     def renew(self, rejected: str) -> bool:
-        """As `TokenSource`."""
+        """Like `TokenSource`."""
         with self._lock:
             self._state = None
         return self.read() != rejected
@@ -122,12 +122,12 @@ class GrantedToken:
 
     @property
     def is_ready(self) -> bool:
-        """As `TokenSource`."""
+        """Like `TokenSource`."""
         grant = self._grant
         return grant is not None and self._now() < grant.issued + _RENEWAL * (grant.expires - grant.issued)
 
     def read(self) -> str:
-        """As `TokenSource`."""
+        """Like `TokenSource`."""
         with self._lock:
             if not self.is_ready:
                 try:
@@ -139,7 +139,7 @@ class GrantedToken:
             return self._grant.token
 
     def renew(self, rejected: str) -> bool:
-        """As `TokenSource`."""
+        """Like `TokenSource`."""
         with self._lock:
             if self._grant is None or self._grant.token == rejected:
                 self._grant = None

@@ -108,7 +108,7 @@ def facts(**changes: object) -> CertificateFacts:
 
 
 def need(found: CertificateFacts | None, *, signed_by: str = "old", signing: str = "old", days: float = 0) -> Judgement:
-    """The judgement so many days after the certificate was issued."""
+    """The judgement this number of days after the certificate was issued."""
     return judge(found, ["a"], signed_by=signed_by, signing=signing, now=NOW + timedelta(days=days))
 
 
