@@ -1,4 +1,4 @@
-"""A Reflector for a kind that may not exist, or that the operator may not read: then there are no objects of it.
+"""A Reflector for a kind that may not exist, or that the operator cannot read: then it has no objects.
 
 It tries again from time to time, so that a definition that is installed later is found without a restart.
 """

@@ -111,7 +111,7 @@ def _owned_children(snapshot: Snapshot, uid: str, applied_uids: frozenset[str]) 
 
 
 async def read_events(cluster: Cluster, observed: ObservedState) -> dict[str, tuple[PodEvent, ...]]:
-    """Events of what is stuck: nothing else reports a missing volume or Secret, or a Job that may not create a pod."""
+    """Events of what is stuck: nothing else reports a missing volume or Secret, or a Job that cannot create a pod."""
     namespace = observed.deployment.metadata.namespace
     return {
         uid: tuple(await cluster.pod_events(namespace, uid))

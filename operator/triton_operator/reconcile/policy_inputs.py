@@ -57,7 +57,7 @@ class PolicyInputs:
         return ProxyInputs(issuer, texts, accounts)
 
     async def _read_uid(self, namespace: str, name: str) -> str | None:
-        """The uid of a ServiceAccount; None if an operator of one namespace may not read it in another one."""
+        """The uid of a ServiceAccount; None if an operator of one namespace lacks permission to read it."""
         try:
             return await self._cluster.read_account_uid(namespace, name) or ABSENT
         except DeniedError:

@@ -1,4 +1,4 @@
-"""What the profile AirGapped requires in addition to Private: unchangeable images, signed models, sources inside.
+"""What the profile AirGapped requires in addition to Private: immutable images, signed models, internal sources.
 
 Pure. Input: a spec, and for new pods the settings of the installation. Output: an InvalidSpecError that names all that
 is missing. The CRD has the rules about the spec as well, but a stored object can be older than they are. Only the

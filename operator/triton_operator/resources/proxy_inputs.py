@@ -19,7 +19,7 @@ class ProxyInputs(NamedTuple):
 
     `texts` are the contents of the ConfigMaps that the spec names; a key that is missing from it does not exist. None
     means that ConfigMaps cannot be read, and the policy has no keys in their place. `accounts` are the uids of the
-    callers' ServiceAccounts by namespace and name: None for one that may not be read, ABSENT for one that does not
+    callers' ServiceAccounts by namespace and name: None for one that cannot be read, ABSENT for one that does not
     exist.
     """
 

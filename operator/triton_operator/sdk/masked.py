@@ -43,13 +43,13 @@ class MaskedClient:
         return self._conversation.counts
 
     def infer(self, model: str, inputs: Any, outputs: Iterable[str] = (), **options: Any) -> Prediction:
-        """Like `Client.infer`, with masked texts in the request and the values again in the response."""
+        """Like `Client.infer`, with masked text in the request and restored values in the response."""
         return self._conversation.unmask(self._infer(model, self._conversation.mask(inputs), outputs, **options))
 
     def stream(
         self, model: str, requests: Iterable[Any], outputs: Iterable[str] = (), **options: Any
     ) -> Iterator[Prediction]:
-        """Like `Client.stream`, with masked texts in the requests and the values again in the responses."""
+        """Like `Client.stream`, with masked text in the requests and restored values in the responses."""
         masked = (self._conversation.mask(each) for each in requests)
         return map(self._conversation.unmask, self._stream(model, masked, outputs, **options))
 
@@ -82,14 +82,14 @@ class AsyncMaskedClient:
         return self._conversation.counts
 
     async def infer(self, model: str, inputs: Any, outputs: Iterable[str] = (), **options: Any) -> Prediction:
-        """Like `AsyncClient.infer`, with masked texts in the request and the values again in the response."""
+        """Like `AsyncClient.infer`, with masked text in the request and restored values in the response."""
         prediction = await self._infer(model, self._conversation.mask(inputs), outputs, **options)
         return self._conversation.unmask(prediction)
 
     async def stream(
         self, model: str, requests: Iterable[Any] | AsyncIterable[Any], outputs: Iterable[str] = (), **options: Any
     ) -> AsyncIterator[Prediction]:
-        """Like `AsyncClient.stream`, with masked texts in the requests and the values again in the responses."""
+        """Like `AsyncClient.stream`, with masked text in the requests and restored values in the responses."""
         async for prediction in self._stream(model, self._masked(requests), outputs, **options):
             yield self._conversation.unmask(prediction)
 
