@@ -208,7 +208,7 @@ async def test_the_last_failure_of_prepare_is_reported_as_in_ready() -> None:
     assert world.status.last_failure is not None
     assert (world.status.last_failure.reason, world.status.last_failure.message) == (
         "ModelNotFound",
-        "/digits is not there",
+        "model digits: /digits is not there",
     )
 
 
