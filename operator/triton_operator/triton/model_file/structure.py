@@ -18,6 +18,9 @@ from triton_operator.triton.model_file.archive import CONTENTS_LIMIT, Archive, F
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _END, _END_64, _LOCATOR_64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q"), struct.Struct("<4sLQL")
+_END_64_CONTENT = _END_64.size - 12
+"""The size of the larger end record in its own size field, which counts neither its signature nor the field."""
+
 _HAS_DESCRIPTOR = 0x8
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _LATER = 0xFFFFFFFF
@@ -73,14 +76,27 @@ def _check_ends(archive: Archive) -> Iterator[Trait]:
     if signature != b"PK\5\6" or comment:
         yield Trait("", "has data or a comment after the archive")
         return
-    if at >= _LOCATOR_64.size + _END_64.size and tail[at - _LOCATOR_64.size :].startswith(b"PK\6\7"):
+    locator = archive.read_range(max(archive.size - _END.size - _LOCATOR_64.size, 0), _LOCATOR_64.size)
+    if locator.startswith(b"PK\6\7"):
         at -= _LOCATOR_64.size + _END_64.size
-        signature, _, _, _, _, _, _, count, size, offset = _END_64.unpack_from(tail, at)
-        if signature != b"PK\6\6":
+        if at < 0 or not _is_usual(locator, tail[at:], archive.contents_start + at):
             yield Trait("", "has an unusual end record")
             return
+        *_, count, size, offset = _END_64.unpack_from(tail, at)
     if (count, size, offset) != (len(archive.members), at, archive.contents_start):
         yield Trait("", "has data before the archive, or an end record that does not match its table of contents")
+
+
+def _is_usual(locator: bytes, record: bytes, position: int) -> bool:
+    """Whether the larger end record is at `position`, before its locator.
+
+    torch reads it where the locator says, or uses the smaller one if it is not there; Python reads it at `position`.
+    """
+    _, locator_disk, located, disks = _LOCATOR_64.unpack(locator)
+    signature, size, _, _, disk, first_disk, *_ = _END_64.unpack_from(record)
+    return (signature, size, located) == (b"PK\6\6", _END_64_CONTENT, position) and not (
+        locator_disk or disk or first_disk or disks > 1
+    )
 
 
 def _check_names(archive: Archive) -> Iterator[Trait]:

@@ -57,10 +57,33 @@ def with_gap() -> bytes:
     return patched(moved, end + 8 + 16, struct.pack("<L", at + 8))
 
 
+def with_locator(located: int = 0, disk: int = 0) -> bytes:
+    """An archive with a larger end record, whose locator is wrong by `located` bytes."""
+    end = len(GOOD) - 22
+    count, size, start = struct.unpack_from("<HLL", GOOD, end + 10)
+    record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, disk, 0, count, count, size, start)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, end + located, 1)
+    return GOOD[:end] + record + locator + GOOD[end:]
+
+
+def with_comment(name: str) -> bytes:
+    """An archive with a locator at the end of its table of contents, as the comment of a member."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        info = zipfile.ZipInfo(name)
+        info.comment = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1)
+        archive.writestr(info, b"N.")
+    return buffer.getvalue()
+
+
 BAD = {
     "data before": (b"#!/bin/sh\n" + GOOD, "has data before the archive"),
     "data after": (GOOD + b"more", "has data or a comment after the archive"),
     "a comment": (patched(GOOD, len(GOOD) - 2, b"\4\0") + b"more", "has data or a comment after the archive"),
+    "a locator of another end record": (with_locator(located=-1), "has an unusual end record"),
+    "an end record of another disk": (with_locator(disk=1), "has an unusual end record"),
+    "a locator in a short comment": (with_comment("a/b"), "has an unusual end record"),
+    "a locator in a comment": (with_comment("archive/data.pkl"), "has an unusual end record"),
     "a gap": (with_gap(), "has 8 bytes before the table of contents that belong to no member"),
     "an overlap": (
         patched(GOOD, central(GOOD, b"archive/constants.pkl") + 42, struct.pack("<L", 0)),
@@ -98,6 +121,7 @@ def test_every_trait_is_found(case: str) -> None:
 
 def test_archives_of_torch_and_of_python_have_no_trait() -> None:
     assert traits(GOOD) == []
+    assert traits(with_locator()) == []
     models = list(ROOT.glob("model_repository/*/1/model.pt"))
     assert len(models) >= 9
     for path in models:
