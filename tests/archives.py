@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -69,3 +70,15 @@ def with_statements(archive: bytes, *statements: str) -> bytes:
         return (head + arrow + lines + body).encode()
 
     return with_members(archive, change)
+
+
+def after(prefix: bytes, archive: bytes, comment: bytes = b"") -> bytes:
+    """The archive after other bytes, with adapted offsets, so that torch loads it; `comment` is its last part."""
+    moved, end = bytearray(archive), archive.rindex(b"PK\5\6")
+    count, _, record = struct.unpack_from("<HLL", moved, end + 10)
+    struct.pack_into("<L", moved, end + 16, record + len(prefix))
+    for _ in range(count):
+        lengths, (offset,) = struct.unpack_from("<3H", moved, record + 28), struct.unpack_from("<L", moved, record + 42)
+        struct.pack_into("<L", moved, record + 42, offset + len(prefix))
+        record += 46 + sum(lengths)
+    return prefix + moved[: end + 20] + struct.pack("<H", len(comment)) + comment

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import string
-import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -16,6 +15,7 @@ from typing import BinaryIO
 from triton_operator.api.scan import FindingKind, ScanFinding
 from triton_operator.scan.archive import scan_file
 from triton_operator.scan.pickles import PICKLE_LIMIT, check_pickle
+from triton_operator.triton.model_file.archive import has_archive
 
 MOST_PER_FILE = 100
 """Maximum number of findings of one file; the last one then says that there are more."""
@@ -44,22 +44,24 @@ def scan_files(files: Iterable[tuple[str, Path]]) -> Iterator[ScanFinding]:
                 python.append(name)
             elif start.startswith(_NATIVE):
                 native.append(name)
-            else:
-                yield from _first(_scan(opened, name, start), name)
+            yield from _first(_scan(opened, name, start), name)
     yield from _unrestricted(python, "Python")
     yield from _unrestricted(native, "native")
 
 
 def _scan(opened: BinaryIO, name: str, start: bytes) -> Iterator[ScanFinding]:
-    suffix = PurePosixPath(name).suffix.lower()
+    """Scan one file; torch finds an archive at the end of any file, whatever its start and its name are."""
     if start.startswith(_ZIP):
         yield from scan_file(opened, name)
-    elif start[_FLATBUFFER_AT:].startswith(_FLATBUFFER):
+        return
+    if has_archive(opened):
+        yield ScanFinding(FindingKind.ARCHIVE, name, "", "has data before the archive")
+    suffix = PurePosixPath(name).suffix.lower()
+    if start[_FLATBUFFER_AT:].startswith(_FLATBUFFER):
         yield ScanFinding(FindingKind.ARCHIVE, name, "", "is a flatbuffer of torch, which the scan cannot read")
     elif start.startswith(_PICKLE_STARTS) or suffix in _PICKLE_NAMES:
+        opened.seek(0)
         yield from _scan_pickle(opened, name)
-    elif zipfile.is_zipfile(opened):
-        yield ScanFinding(FindingKind.ARCHIVE, name, "", "has data before the archive")
     elif suffix in _MODEL_NAMES and not _PRINTABLE.issuperset(start):
         yield ScanFinding(FindingKind.ARCHIVE, name, "", "is a file of unknown format, which the scan cannot read")
 

@@ -8,6 +8,7 @@ readers differ in which one they use.
 from __future__ import annotations
 
 import os
+import re
 import struct
 import zipfile
 import zlib
@@ -28,6 +29,9 @@ SIGNATURE_LIMIT = 1 << 20
 """Maximum size of a signature in bytes; typical ones have a few hundred."""
 
 _PIECE = 1 << 20
+_END_SIZE, _LOCATOR_SIZE, _SEARCHED = 22, 20, 1 << 17
+"""Sizes of records at the end of an archive, and the bytes in which torch searches for them, rounded up."""
+
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _PRINTABLE = frozenset(b"\t\n\r") | frozenset(range(32, 127))
 _BROKEN = (
@@ -174,6 +178,29 @@ def read_file_type(file: BinaryIO) -> FileType:
     if start.startswith(_PICKLE):
         return FileType.PICKLE
     return FileType.TEXT if _PRINTABLE.issuperset(start) else FileType.UNKNOWN
+
+
+def has_archive(file: BinaryIO) -> bool:
+    """Whether a reader that searches for the end of an archive, as torch does, finds one in a file of any type."""
+    start = max(file.seek(0, os.SEEK_END) - _SEARCHED, 0)
+    file.seek(start)
+    tail = file.read(_SEARCHED)
+    ends = (found.start() for found in re.finditer(rb"PK\x05\x06", tail))
+    return any(_is_end(file, start + at, tail[at : at + _END_SIZE]) for at in ends)
+
+
+def _is_end(file: BinaryIO, position: int, record: bytes) -> bool:
+    """Whether it leads to a table of contents, so that the same bytes in a library do not count."""
+    if len(record) < _END_SIZE:
+        return False
+    size, offset = struct.unpack_from("<LL", record, 12)
+    places = {position - _LOCATOR_SIZE: b"PK\6\7", offset: b"PK\1\2", position - size: b"PK\1\2"}
+    for place, signature in places.items():
+        if place >= 0:
+            file.seek(place)
+            if file.read(len(signature)) == signature:
+                return True
+    return False
 
 
 def read_signature(path: Path) -> Signature | None:
