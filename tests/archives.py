@@ -23,11 +23,16 @@ EXTRA = f"extra/{EXTRA_FILE}"
 
 def an_archive(*members: tuple[str, bytes], compression: int = zipfile.ZIP_STORED, folder: str = "archive") -> bytes:
     """A zip archive with these members in its folder, in order; names may be duplicated."""
+    return a_zip(*((f"{folder}/{name}", content) for name, content in members), compression=compression)
+
+
+def a_zip(*members: tuple[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+    """A zip archive with these members, in order; names may be duplicated."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "Duplicate name", which the test needs.
         for name, content in members:
-            archive.writestr(f"{folder}/{name}", content)
+            archive.writestr(name, content)
     return buffer.getvalue()
 
 

@@ -14,8 +14,13 @@ from triton_operator.scan.pickles import ALL_PICKLES_LIMIT, PICKLE_LIMIT, check_
 from triton_operator.triton.model_file.archive import Archive, ArchiveError
 from triton_operator.triton.model_file.structure import check_structure
 
-_NATIVE = (".so", ".dll", ".dylib", ".cubin", ".hsaco", ".o", ".a")
+_NATIVE = (".so", ".dll", ".dylib", ".cubin", ".hsaco", ".o", ".a", ".cpp", ".cu")
+_COMPILED = "data/aotinductor/"
+"""torch compiles sources in this folder of an AOTInductor package with the command that the package contains."""
+
 _PYTHON = (".py", ".pyc", ".pyd", ".whl")
+_OLDEST_FORMAT = "model.json"
+"""Names the files with code, which can be anywhere then; torch can be built with or without a reader for it."""
 
 
 def scan_file(opened: BinaryIO, file: str) -> Iterator[ScanFinding]:
@@ -48,17 +53,24 @@ def scan_archive(archive: Archive, file: str) -> Iterator[ScanFinding]:
         yield ScanFinding(FindingKind.ARCHIVE, file, "", str(problem))
     yield from _scan_pickles(archive, file)
     yield from _find_unrestricted(archive, file)
+    yield from _find_oldest_format(archive, file)
 
 
 def _scan_pickles(archive: Archive, file: str) -> Iterator[ScanFinding]:
+    """All of them, also those outside of the archive's folder, which readers other than torch see."""
     left = ALL_PICKLES_LIMIT
-    for name in archive.names:
+    for member in archive.members:
+        name = archive.path_of(member)
         if not name.lower().endswith(("pkl", ".pickle", ".joblib")):
             continue
+        limit = min(PICKLE_LIMIT, left)
         try:
-            data = archive.read(name, min(PICKLE_LIMIT, left)) or b""
+            data = archive.read_member(member, limit + 1)
         except ArchiveError as problem:
-            yield ScanFinding(FindingKind.SIZE, file, name, str(problem))
+            yield ScanFinding(FindingKind.ARCHIVE, file, name, str(problem))
+            continue
+        if len(data) > limit:
+            yield ScanFinding(FindingKind.SIZE, file, name, f"has more than {limit} bytes")
             continue
         left -= len(data)
         for message in check_pickle(data):
@@ -67,9 +79,27 @@ def _scan_pickles(archive: Archive, file: str) -> Iterator[ScanFinding]:
 
 def _find_unrestricted(archive: Archive, file: str) -> Iterator[ScanFinding]:
     """Native and Python code in the archive: one finding for all of it."""
-    native = [name for name in archive.names if name.lower().endswith(_NATIVE) or ".so." in name.lower()]
-    python = [n for n in archive.names if n.lower().endswith(_PYTHON) and not n.lower().startswith("code/")]
-    for names, kind in ((native, "native"), (python, "Python")):
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            yield ScanFinding(FindingKind.UNRESTRICTED_CODE, file, names[0], f"{kind} code, which is not scanned{more}")
+    names = [archive.path_of(member) for member in archive.members]
+    for found, kind in (
+        ([name for name in names if _is_native(name.lower())], "native"),
+        ([name for name in names if _is_python(name.lower())], "Python"),
+    ):
+        if found:
+            more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            yield ScanFinding(FindingKind.UNRESTRICTED_CODE, file, found[0], f"{kind} code, which is not scanned{more}")
+
+
+def _is_native(name: str) -> bool:
+    return name.endswith(_NATIVE) or ".so." in name or _COMPILED in name
+
+
+def _is_python(name: str) -> bool:
+    """Whether Python would import it; TorchScript code has the same extension, and is scanned."""
+    return name.endswith(_PYTHON) and not (name.startswith("code/") and name.endswith(".py"))
+
+
+def _find_oldest_format(archive: Archive, file: str) -> Iterator[ScanFinding]:
+    for name in archive.names:
+        if name.lower() == _OLDEST_FORMAT:
+            message = "is the format of torch 1.0, in which the scan cannot find the code; export the model again"
+            yield ScanFinding(FindingKind.ARCHIVE, file, name, message)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.archives import a_model_file, an_archive, write
+from tests.archives import a_model_file, a_zip, an_archive, write
 from tests.paths import ROOT
 from triton_operator.scan import folder
 from triton_operator.scan.folder import scan_files
 
+COMPILED = "data/aotinductor/model/"
 EVIL = b"cos\nsystem\n(S'exit 77'\ntR."
 
 
@@ -65,6 +66,31 @@ CONTENT = {
         an_archive(("archive_format", b"pt2"), ("data/aotinductor/model/x.so", b"\x7fELF")),
         "UnrestrictedCode",
         "data/aotinductor/model/x.so: native code",
+    ),
+    "a library of an older package": (
+        "model.pt2",
+        a_zip(("a/b", b""), ("data/aotinductor/model/x.so", b"\x7fELF")),
+        "UnrestrictedCode",
+        "data/aotinductor/model/x.so: native code",
+    ),
+    "sources that torch compiles": (
+        "model.pt2",
+        an_archive(("archive_format", b"pt2"), (f"{COMPILED}x.cpp", b""), (f"{COMPILED}x_compile_flags.json", b"{}")),
+        "UnrestrictedCode",
+        f"{COMPILED}x.cpp: native code, which is not scanned and 1 more",
+    ),
+    "a pickle next to a folder": ("x.zip", a_zip(("a/b", b""), ("x.pkl", EVIL)), "PickledType", "x.pkl: names os"),
+    "bytecode next to TorchScript": (
+        "model.pt",
+        a_model_file(None, ("code/a.pyc", b"")),
+        "UnrestrictedCode",
+        "code/a.pyc: Python code",
+    ),
+    "the format of torch 1.0": (
+        "model.pt",
+        a_model_file(None, ("model.json", b"{}"), ("x", b"torch.save(x)")),
+        "Archive",
+        "model.json: is the format of torch 1.0",
     ),
     "Python in an archive": ("x.pt", an_archive(("pkg/a.py", b"")), "UnrestrictedCode", "pkg/a.py: Python code"),
     "Python": ("model.py", b"import os", "UnrestrictedCode", "Python code"),

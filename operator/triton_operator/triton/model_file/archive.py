@@ -109,6 +109,10 @@ class Archive:
         """Names of the members without duplicates, in order."""
         return list(self._members)
 
+    def path_of(self, member: zipfile.ZipInfo) -> str:
+        """The name of one of `members`, without the folder of the archive if it is there."""
+        return member.filename.removeprefix(self.folder)
+
     @property
     def content(self) -> FileType:
         """The type of the archive, from the names of its members."""
@@ -133,10 +137,13 @@ class Archive:
             return None
         if len(found) > 1:
             raise ArchiveError(f"{name} occurs in the archive {len(found)} times")
-        (member,) = found
+        return self.read_member(found[0], size)
+
+    def read_member(self, member: zipfile.ZipInfo, size: int) -> bytes:
+        """The first bytes of one of `members`, at most `size`; raises ArchiveError."""
         # Python decompresses the other methods a whole piece at a time, without a limit on its size.
         if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-            raise ArchiveError(f"{name} has a compression method that torch does not use")
+            raise ArchiveError(f"{member.filename} has a compression method that torch does not use")
         try:
             with self._zip.open(member) as opened:
                 return b"".join(_pieces(opened, size))
