@@ -32,7 +32,8 @@ ALL_CODE_LIMIT = 32 << 20
 _WORD = re.compile(rf"(?<![A-Za-z0-9_])(?:getattr|ops|__torch__|{'|'.join(sorted(METHODS))})(?![A-Za-z0-9_])")
 _OPERATOR = re.compile(r"ops\.([A-Za-z0-9_]+)\.([A-Za-z0-9_]+)")
 _DECLARATION = re.compile(r"ops\s*:")
-_TYPE = re.compile(r"__torch__((?:\.[A-Za-z0-9_]+)*)")
+_TYPE = re.compile(r"__torch__((?:\.[A-Za-z0-9_]+){0,4})")
+"""As many parts as identify a class of a library; without a limit, a chain of types is read once for each of them."""
 _GETATTR = re.compile(r"getattr\([A-Za-z0-9_.]{1,300}, \"([^\"\\\n]{0,300})\"\)")
 _DOT_BEFORE_COMMENT = re.compile(r"\.[\s\\]*#")
 _BLANKS = " \t\r\n\f\v\\\0"

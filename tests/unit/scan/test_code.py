@@ -101,7 +101,22 @@ def test_what_torch_writes_for_harmless_models(text: str) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    "piece", ["save ", "save\n", ".save", "# \n", ". #", "getattr(", "getattr(a", "ops.", "__torch__.a", "\\\n", " "]
+    "piece",
+    [
+        "save ",
+        "save\n",
+        ".save",
+        "# \n",
+        ". #",
+        "getattr(",
+        "getattr(a",
+        "ops.",
+        "__torch__.",
+        "__torch__.a",
+        "a__torch__.",
+        "\\\n",
+        " ",
+    ],
 )
 def test_hostile_code_is_read_in_linear_time(piece: str) -> None:
     """The time limit detects quadratic time, which would take hours."""
