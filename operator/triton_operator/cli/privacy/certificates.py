@@ -22,11 +22,11 @@ def authorities(pem: str, where: str) -> tuple[Proof, ...]:
 
     try:
         found = x509.load_pem_x509_certificates(pem.encode())
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         return (Proof(where, {"problem": f"contains no valid certificate: {error}"}),)
     total = len(found)
     return tuple(
-        Proof(f"CA certificate {number} of {total} in {where}", _facts(certificate))
+        Proof(f"CA certificate {number} of {total} in {where}", _facts_or_problem(certificate))
         for number, certificate in enumerate(found, 1)
     )
 
@@ -35,7 +35,7 @@ def served(found: ServedCertificate) -> Proof:
     """The certificate that a server presented in a handshake, which has verified it."""
     from cryptography import x509
 
-    facts = _facts(x509.load_der_x509_certificate(found.der))
+    facts = _facts_or_problem(x509.load_der_x509_certificate(found.der))
     return Proof(f"certificate presented by {found.address}", {"protocol": found.protocol, **facts})
 
 
@@ -76,6 +76,14 @@ def key_facts(pem: str) -> dict[str, str]:
     except (ValueError, UnsupportedAlgorithm):
         return {"problem": "it is not a public key in PEM form"}
     return {"sha256": fingerprint(key)} if isinstance(key, EllipticCurvePublicKey) else {"problem": "not supported"}
+
+
+def _facts_or_problem(certificate: x509.Certificate) -> dict[str, str]:
+    """The library decodes names and extensions only when they are read; who writes a bundle must not stop a report."""
+    try:
+        return _facts(certificate)
+    except (ValueError, TypeError) as error:
+        return {"problem": f"is not a valid certificate: {error}"}
 
 
 def _facts(certificate: x509.Certificate) -> dict[str, str]:

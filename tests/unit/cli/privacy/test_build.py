@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
+from ssl import PEM_cert_to_DER_cert as pem_to_der
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.certificates import Authority
 from tests.privacy_reports import (
+    CLIENTS,
     DIGEST,
     SINCE,
     a_bundle,
@@ -63,6 +66,28 @@ def test_only_a_condition_of_the_latest_generation_counts(body: dict[str, Any], 
     found = a_report(body).verdict
     assert (found.status, found.reason) == verdict
     assert found.is_enforced == (verdict[0] is Truth.TRUE)
+
+
+BROKEN = {
+    "a name that is no text": (b"digits-ca", b"\xff" * 9),
+    "an unknown version": (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x26"),
+    "a wrong length": (b"\x30\x82", b"\x30\xff"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_certificate_in_a_bundle_does_not_stop_the_report(case: str) -> None:
+    """Users of the namespace write the bundles of clients. The other certificates of the bundle are reported."""
+    der = pem_to_der(Authority("digits-ca").pem)
+    assert BROKEN[case][0] in der
+    pem = ssl.DER_cert_to_PEM_cert(der.replace(*BROKEN[case]))
+    cas = {"configMapRef": {"name": "clients", "key": "ca.crt"}}
+    body = a_private_body(privacy={"clients": CLIENTS, "clientCas": cas})
+    key = {"name": "release", "configMapRef": {"name": "clients", "key": "ca.crt"}}
+    body["spec"]["verification"] = {"keys": [key]}
+    report = a_report(body, config_maps={"clients": a_config_map("clients", **{"ca.crt": pem})})
+    facts = [each.facts for each in report.controls[[*ControlName].index(ControlName.CALLERS)].evidence]
+    assert any("valid certificate" in each.get("problem", "") for each in facts)
 
 
 def test_policies_prove_the_control_of_the_network() -> None:
