@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+INVALID = "an invalid URL"
+
 
 def shown_url(url: str) -> str:
-    """A URL without user, password, query and fragment."""
-    parts = urlsplit(url)
+    """A URL without user, password, query and fragment; the text "an invalid URL" for one that cannot be split."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # For example, the CRD accepts more in brackets than addresses.
+        return INVALID
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

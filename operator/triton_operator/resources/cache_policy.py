@@ -64,10 +64,9 @@ def _address(repository: ModelRepository) -> str:
 
 
 def _port(url: str) -> int:
-    """The port in a URL, or the default of its scheme; the Job reports an invalid port."""
-    parts = urlsplit(url)
-    usual = _HTTP if parts.scheme == "http" else _HTTPS
+    """The port in a URL, or the default of its scheme; the Job reports an invalid port or host."""
+    usual = _HTTP if url.startswith("http://") else _HTTPS
     try:
-        return parts.port or usual
+        return urlsplit(url).port or usual
     except ValueError:
         return usual

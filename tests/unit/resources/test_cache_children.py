@@ -156,6 +156,7 @@ def test_without_cidrs_port_443_is_open_to_any_address() -> None:
         ({"http": {"url": "https://example.com:8443/models.tar"}}, 8443),
         ({"http": {"url": "http://example.com/models.tar", "sha256": "a" * 64}}, 80),
         ({"http": {"url": "https://example.com:99999/models.tar"}}, 443),
+        ({"http": {"url": "http://[:::]/models.tar", "sha256": "a" * 64}}, 80),
     ],
 )
 def test_the_default_ports_are_those_of_the_sources(repository: Object, port: int) -> None:
