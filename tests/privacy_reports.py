@@ -19,6 +19,7 @@ Object = dict[str, Any]
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SINCE = "2026-05-01T08:00:00Z"
 DIGEST = "sha256:" + "5f" * 32
+FINDING = {"kind": "Operator", "file": "1/model.pt", "entry": "code/a.py", "message": "line 1: writes a file"}
 CLIENTS = [{"name": "shop", "serviceAccount": {"name": "checkout"}}]
 
 
@@ -40,7 +41,14 @@ def a_private_body(*, enforced: bool = True, status: Object | None = None, **spe
         "lastTransitionTime": SINCE,
         "observedGeneration": 1,
     }
-    model = {"name": "digits", "state": "Ready", "versions": ["1"], "digest": DIGEST, "signedBy": "release"}
+    model = {
+        "name": "digits",
+        "state": "Ready",
+        "versions": ["1"],
+        "digest": DIGEST,
+        "signedBy": "release",
+        "scan": {"total": 9, "findings": [FINDING]},
+    }
     reported = {
         "observedGeneration": 1,
         "conditions": [condition],

@@ -14,14 +14,15 @@ from triton_operator.api.model import Model
 from triton_operator.api.privacy import Profile
 from triton_operator.api.spec import ModelDeployment, Spec, parse
 from triton_operator.api.status import Control, ModelState, ModelStatus, Status, Truth
-from triton_operator.api.url import shown_url
 from triton_operator.cli.privacy.limits import NOT_COVERED
+from triton_operator.cli.privacy.models import repository_of
 from triton_operator.cli.privacy.observed import Observed
 from triton_operator.cli.privacy.proofs import protections, prove
 from triton_operator.cli.privacy.report import (
     SCHEMA,
     Cluster,
     ControlEvidence,
+    Finding,
     ModelEvidence,
     Report,
     Subject,
@@ -100,20 +101,12 @@ def _model(model: Model, spec: Spec, status: Status) -> ModelEvidence:
         versions=found.versions,
         digest=found.digest,
         signed_by=found.signed_by,
-        repository=_repository(model, spec),
+        repository=repository_of(model, spec),
         message=found.message,
+        scanned=found.scan is not None,
+        finding_count=found.scan.total if found.scan else 0,
+        findings=tuple(
+            Finding(each.kind, each.file, each.entry, each.message)
+            for each in (found.scan.findings if found.scan else ())
+        ),
     )
-
-
-def _repository(model: Model, spec: Spec) -> str:
-    """Where the files come from, in one line."""
-    source = model.model_repository or spec.model_repository
-    if source is None:
-        return ""
-    if source.image:
-        return f"image {source.image.reference}"
-    if source.pvc:
-        return f"claim {source.pvc.claim_name}"
-    if source.s3:
-        return f"s3://{source.s3.bucket}/{source.s3.prefix}".rstrip("/")
-    return shown_url(source.http.url) if source.http else ""

@@ -38,4 +38,10 @@ NOT_COVERED = (
         "nodes of their own, for callers that must not learn anything about each other.",
     ),
     Limit("Your own images and models.", "A model in Python is a program that sees every request."),
+    Limit(
+        "Personal data in texts.",
+        "Masking takes place in the client or in a model, and the operator cannot see it, so no control and no report "
+        "shows that texts are masked. The metric masked_total of the model shows that it masks, and callers can be "
+        "restricted to the ensemble that masks.",
+    ),
 )

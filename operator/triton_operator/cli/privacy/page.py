@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from triton_operator.api.status import ControlState, Truth
 from triton_operator.cli.privacy.markup import Markup, document, element, joined
-from triton_operator.cli.privacy.report import ControlEvidence, Proof, Report
+from triton_operator.cli.privacy.report import ControlEvidence, ModelEvidence, Proof, Report
 from triton_operator.cli.privacy.style import STYLE
 
 _VERDICTS = {
@@ -39,6 +39,7 @@ def _sections(report: Report) -> Iterable[Markup]:
     shown = [control for control in report.controls if control.evidence]
     yield _section("Evidence", *(part for control in shown for part in _evidence(control.name, control.evidence)))
     yield _section("Models", _models(report))
+    yield _section("Scan findings", *_findings(report.models))
     for setting in report.settings:
         yield _section(f"{setting.name} of models", _paragraph(setting.value), *_blocks(setting.evidence))
     yield _section("Not covered", _listed((limit.title, limit.text) for limit in report.not_covered))
@@ -91,11 +92,25 @@ def _models(report: Report) -> Markup:
             model.digest,
             model.signed_by or "no named key",
             model.repository,
+            model.scan,
             model.message,
         )
         for model in report.models
     ]
-    return _table(("Model", "State", "Versions", "Digest of the files", "Signed by", "Repository", "Message"), rows)
+    heads = ("Model", "State", "Versions", "Digest of the files", "Signed by", "Repository", "Scan", "Message")
+    return _table(heads, rows)
+
+
+def _findings(models: Sequence[ModelEvidence]) -> Iterable[Markup]:
+    """The findings that are reported, and where the others are."""
+    rows = [(model.name, each.kind, each.file, each.entry, each.message) for model in models for each in model.findings]
+    if rows:
+        yield _table(("Model", "Kind", "File", "Entry", "Finding"), rows)
+    for model in models:
+        if model.finding_count > len(model.findings):
+            yield _paragraph(
+                f"{model.name}: {len(model.findings)} of {model.scan} are reported; the log of prepare has more."
+            )
 
 
 def _section(title: str, *parts: Markup) -> Markup:

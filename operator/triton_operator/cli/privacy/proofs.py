@@ -15,7 +15,7 @@ from triton_operator.api.names import CA_CONFIG_MAP, CA_KEY, SERVING_SECRET, pro
 from triton_operator.api.privacy import Audit, TLSMode
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.api.status import ControlName, Status
-from triton_operator.cli.privacy import certificates, objects
+from triton_operator.cli.privacy import certificates, models, objects
 from triton_operator.cli.privacy.callers import describe_callers
 from triton_operator.cli.privacy.observed import Observed
 from triton_operator.cli.privacy.report import Proof, Setting
@@ -106,6 +106,10 @@ def _images(_deployment: ModelDeployment, _status: Status, observed: Observed) -
     yield from objects.describe_images(observed.pods)
 
 
+def _model_sources(deployment: ModelDeployment, status: Status, _observed: Observed) -> Iterator[Proof]:
+    yield from models.describe_sources(deployment.spec, status)
+
+
 def _server_release(_deployment: ModelDeployment, status: Status, _observed: Observed) -> Iterator[Proof]:
     for revision in status.revisions:
         if revision.current or revision.ready:
@@ -126,6 +130,7 @@ _PROOFS: dict[str, Prove] = {
     ControlName.CALLERS: _callers,
     ControlName.AUDIT: _audit,
     ControlName.ADMIN_APIS: _admin_apis,
+    ControlName.MODEL_SOURCES: _model_sources,
     ControlName.IMAGES_BY_DIGEST: _images,
     ControlName.SERVER_RELEASE: _server_release,
 }

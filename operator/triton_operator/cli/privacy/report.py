@@ -67,8 +67,20 @@ class ControlEvidence(_Part, frozen=True):
     evidence: tuple[Proof, ...]
 
 
+class Finding(_Part, frozen=True):
+    """Something that the scan found in a model: its kind, the file, the member of that archive or "", and why."""
+
+    kind: str
+    file: str
+    entry: str
+    message: str
+
+
 class ModelEvidence(_Part, frozen=True):
-    """One model: where its files come from, their digest, and the name of the key that signed them."""
+    """One model: where its files come from, their digest, the name of the key that signed them, and the scan.
+
+    `scanned` is whether the scan is reported; `findings` are the first of `finding_count`.
+    """
 
     name: str
     state: ModelState
@@ -77,6 +89,16 @@ class ModelEvidence(_Part, frozen=True):
     signed_by: str
     repository: str
     message: str
+    scanned: bool
+    finding_count: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def scan(self) -> str:
+        """The result of the scan in words."""
+        if not self.scanned:
+            return "not reported"
+        return f"{self.finding_count} finding{'' if self.finding_count == 1 else 's'}"
 
 
 class Setting(_Part, frozen=True):

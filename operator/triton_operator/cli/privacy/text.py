@@ -38,8 +38,13 @@ def _sections(report: Report) -> Iterator[RenderableType]:
         yield table(
             ["CONTROL", "EVIDENCE", "FACTS"], [(c.name, *_cells(p)) for c in report.controls for p in c.evidence]
         )
-    models = [(m.name, m.state, ", ".join(m.versions), m.digest, m.signed_by, m.repository) for m in report.models]
-    yield table(["MODEL", "STATE", "VERSIONS", "DIGEST", "SIGNED BY", "REPOSITORY"], models)
+    models = [
+        (m.name, m.state, ", ".join(m.versions), m.digest, m.signed_by, m.repository, m.scan) for m in report.models
+    ]
+    yield table(["MODEL", "STATE", "VERSIONS", "DIGEST", "SIGNED BY", "REPOSITORY", "SCAN"], models)
+    findings = [(m.name, f.kind, f.file, f.entry, f.message) for m in report.models for f in m.findings]
+    if findings:
+        yield table(["MODEL", "KIND", "FILE", "ENTRY", "FINDING"], findings)
     settings = [(s.name, s.value, *cells) for s in report.settings for cells in map(_cells, s.evidence or (_NOTHING,))]
     yield table(["SETTING", "VALUE", "EVIDENCE", "FACTS"], settings)
     yield table(["NOT COVERED", "DETAILS"], [(limit.title, limit.text) for limit in report.not_covered])

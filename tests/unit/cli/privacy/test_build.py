@@ -7,6 +7,7 @@ from pathlib import Path
 from ssl import PEM_cert_to_DER_cert as pem_to_der
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -15,6 +16,7 @@ from tests.certificates import Authority
 from tests.privacy_reports import (
     CLIENTS,
     DIGEST,
+    FINDING,
     SINCE,
     a_bundle,
     a_config_map,
@@ -66,6 +68,25 @@ def test_only_a_condition_of_the_latest_generation_counts(body: dict[str, Any], 
     found = a_report(body).verdict
     assert (found.status, found.reason) == verdict
     assert found.is_enforced == (verdict[0] is Truth.TRUE)
+
+
+def test_the_scan_of_each_model_is_reported() -> None:
+    (scanned,) = a_report().models
+    assert (scanned.scanned, scanned.finding_count, scanned.scan) == (True, 9, "9 findings")
+    assert [msgspec.to_builtins(each) for each in scanned.findings] == [FINDING]
+    (unknown,) = a_report(a_private_body(status={"models": []})).models
+    assert (unknown.scanned, unknown.scan) == (False, "not reported")
+
+
+def test_sources_and_signers_prove_where_models_come_from() -> None:
+    bucket = {"s3": {"bucket": "models", "prefix": "v7", "endpoint": "https://10.0.0.9:9000"}}
+    cache = {"size": "5Gi", "egress": {"cidrs": ["10.0.0.0/24"]}}
+    body = a_private_body(modelRepository=bucket, models=[{"name": "digits"}, {"name": "texts"}], cache=cache)
+    assert evidence(a_report(body), ControlName.MODEL_SOURCES) == {
+        "model digits": {"source": "s3://models/v7", "signedBy": "release"},
+        "model texts": {"source": "s3://models/v7", "signedBy": "no named key"},
+        "spec.cache.egress": {"cidrs": "10.0.0.0/24"},
+    }
 
 
 BROKEN = {

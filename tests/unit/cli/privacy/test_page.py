@@ -87,6 +87,9 @@ def test_a_page_shows_what_an_auditor_files() -> None:
         "sha256:5f5f",
         "release",
         "caller shop",
+        "1/model.pt",
+        "line 1: writes a file",
+        "digits: 1 of 9 findings are reported",
         "Root on the node.",
         "Side channels.",
     ):
