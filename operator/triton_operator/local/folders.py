@@ -7,6 +7,7 @@ removes the folders and shared memory of a run that was killed.
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 import shutil
 import tempfile
@@ -91,10 +92,22 @@ def _remove_abandoned(runs: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove the folder last, because the next run finds what is left of this one by it."""
-    for region in SHARED_MEMORY.glob(f"{region_prefix(folder)}*"):
-        if region.is_dir():
+    """Remove the folder last, because the next run finds what is left of this one by it.
+
+    Other users can create files with the same prefix, which only they can remove.
+    """
+    regions = [region for region in SHARED_MEMORY.glob(f"{region_prefix(folder)}*") if _is_own(region)]
+    for region in regions:
+        if region.is_dir() and not region.is_symlink():
             shutil.rmtree(region, ignore_errors=True)
         else:
             region.unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    if not any(os.path.lexists(region) for region in regions):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        return path.lstat().st_uid == os.geteuid()
+    except FileNotFoundError:  # Another process has removed it.
+        return False

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from triton_operator.local import folders
 from triton_operator.local.errors import UnsupportedMachineError
 from triton_operator.local.folders import SHARED_MEMORY, region_prefix, run_folder
 from triton_operator.local.plaintext import filesystem_of, plaintext_folder, require_memory, swaps
@@ -127,3 +128,24 @@ def test_the_next_run_removes_what_a_dead_run_left(tmp_path: Path, run: Path) ->
         with run_folder(cache):
             assert kept.exists()
     assert not kept.exists()
+
+
+def test_what_others_have_planted_does_not_keep_the_plaintext(
+    tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names in shared memory are visible, and its sticky bit keeps the files of each user."""
+    dead = tmp_path / "cache" / "runs" / run.name
+    dead.mkdir(parents=True)
+    memory = tmp_path / "memory"
+    kept = tmp_path / "kept"
+    (memory / f"{region_prefix(dead)}plaintext").mkdir(parents=True)
+    kept.mkdir()
+    (memory / f"{region_prefix(dead)}0").symlink_to(kept)
+    foreign = memory / f"{region_prefix(dead)}1"
+    foreign.touch()
+    monkeypatch.setattr(folders, "SHARED_MEMORY", memory)
+    monkeypatch.setattr(folders, "_is_own", lambda path: path != foreign)
+    with run_folder(tmp_path / "cache"):
+        assert list(memory.iterdir()) == [foreign]
+        assert kept.exists()
+        assert not dead.exists()
