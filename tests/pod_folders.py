@@ -14,6 +14,7 @@ from triton_operator.triton.prepare_contract.request import (
     Preparation,
     PreparationModel,
     SignatureCheck,
+    VaultLogin,
     encode,
 )
 from triton_operator.triton.text.parser import Message, parse
@@ -35,6 +36,7 @@ class Pod:
     def __post_init__(self) -> None:
         self._verification: SignatureCheck | None = None
         self._scan = Scan.WARN
+        self._vault: VaultLogin | None = None
         for name in ("source", "models", "config", "verified", "plaintext"):
             (self.root / name).mkdir()
         self.ask("digits")
@@ -59,6 +61,11 @@ class Pod:
         """The file with the keys of encrypted models; the object names it if it exists at the next `ask`."""
         return self.root / "keyset.json"
 
+    @property
+    def vault(self) -> Path:
+        """The folder with the token for a vault."""
+        return self.root / "vault"
+
     def ask(self, *models: str | tuple[str, str], source_path: str = "/") -> None:
         """Write the list of models: names, or (name, path)."""
         pairs = [(model, model) if isinstance(model, str) else model for model in models]
@@ -70,8 +77,9 @@ class Pod:
             models,
             source_path,
             verification=self._verification,
-            decrypts=self.keyset.exists(),
+            decrypts=self.keyset.exists() or self._vault is not None,
             scan=self._scan,
+            vault=self._vault,
         )
         (self.root / "config" / "models.json").write_bytes(encode(request))
 
@@ -84,6 +92,12 @@ class Pod:
     def refuse_findings(self) -> None:
         """Refuse models in which the scan finds something, from the next `ask` on."""
         self._scan = Scan.REFUSE
+
+    def unwrap_with(self, login: VaultLogin, token: str) -> None:
+        """Log in to a vault for the keys of encrypted models, from the next `ask` on."""
+        self._vault = login
+        self.vault.mkdir(exist_ok=True)
+        (self.vault / "token").write_text(token, encoding="ascii")
 
     def check_signatures(self, check: SignatureCheck) -> None:
         """Check signatures from the next `ask` on."""
@@ -115,6 +129,7 @@ class Pod:
             "verified": self.root / "verified",
             "plaintext": self.plaintext,
             "keyset": self.keyset,
+            "vault": self.vault,
             "termination-log": self.root / "termination-log",
         }
         return [f"--{flag}={path}" for flag, path in places.items()]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
+import pytest
 
 from tests import failed_downloads
 from tests.archives import a_model_file
@@ -30,10 +31,12 @@ from tests.builders import (
     unschedulable,
     waiting,
 )
-from tests.encrypted import encrypt
+from tests.certificates import Authority
+from tests.encrypted import encrypt, wrap
 from tests.fakes import World
 from tests.pod_folders import Pod as Folders
 from tests.signers import Signer, forge_signature
+from tests.vault_server import VaultServer, failed, vault_server
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import CONTAINER_PREPARE, LABEL_PART_OF, MANAGER, SERVING_SECRET
 from triton_operator.api.network_probe import NetworkProbe
@@ -51,6 +54,7 @@ from triton_operator.cluster.observed import (
 from triton_operator.cluster.policy_projection import ObservedPolicy
 from triton_operator.cluster.shared_objects import SharedKind
 from triton_operator.prepare.errors import PlaintextTooLargeError, PrepareError
+from triton_operator.prepare.fetch import retry_budget
 from triton_operator.resources.settings import Settings
 from triton_operator.triton.prepare_contract.outcome import PrepareFailed, encode
 from triton_operator.triton.prepare_contract.request import PreparationModel
@@ -371,6 +375,38 @@ async def _decryption_failed(folder: Path) -> World:
     file.write_bytes(file.read_bytes()[:-1])
     folders.ask("digits")
     return await _failed_prepare(folders)
+
+
+@_state(Reason.VAULT_DENIED)
+async def _vault_denied(folder: Path) -> World:
+    with vault_server() as vault:
+        vault.roles = {"others": "models"}
+        return await _failed_vault(folder, vault)
+
+
+@_state(Reason.VAULT_UNTRUSTED)
+async def _vault_untrusted(folder: Path) -> World:
+    authority = Authority()
+    with vault_server(authority.issue(folder, ["127.0.0.1"])) as vault:
+        return await _failed_vault(folder, vault, authority.pem)
+
+
+@_state(Reason.VAULT_UNREACHABLE)
+async def _vault_unreachable(folder: Path) -> World:
+    with vault_server() as vault, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retry_budget, "WITHOUT_PROGRESS_SECONDS", 0)
+        vault.answer = lambda path: failed(503, "Vault is sealed") if "login" in path else None
+        return await _failed_vault(folder, vault)
+
+
+async def _failed_vault(folder: Path, vault: VaultServer, authorities: str | None = None) -> World:
+    """An encrypted model whose key is in the vault, at an address that is always the same in the message."""
+    folders = Folders(folder)
+    wrap(folders, vault, folders.add("digits", v1="model"), authorities=authorities)
+    folders.ask("digits")
+    folders.failure()
+    message = folders.message().replace(vault.address, "https://vault.example.com:8200")
+    return await _with_pod(await _new(), ended_prepare(message))
 
 
 @_state(Reason.PLAINTEXT_TOO_LARGE)

@@ -6,7 +6,9 @@ describe an error in the words of their subject.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
 from typing import IO
 
@@ -26,6 +28,16 @@ class FileTooLargeError(TritonOperatorError):
 def open_new(file: Path, mode: int = PRIVATE) -> IO[bytes]:
     """Open a new file for writing; raises FileExistsError also for a link, and OSError."""
     return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
+
+
+def open_regular(file: Path) -> IO[bytes]:
+    """Open an untrusted file for reading, but no link and no pipe, for which a reader would wait; raises OSError."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    opened = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        opened.close()
+        raise OSError(errno.EINVAL, "it is not a file", str(file))
+    return opened
 
 
 def create_file(file: Path, content: bytes, mode: int = PRIVATE) -> None:

@@ -21,6 +21,17 @@ OWN = [{"name": name, "modelRepository": {"image": {"reference": f"models:{name}
 DIGEST = "must be referenced by digest (@sha256:…) under the profile AirGapped"
 CIDRS = "must contain private addresses"
 
+ADDRESS = "must contain a private IP address"
+
+
+def with_vault(address: str, *cidrs: str) -> dict[str, Any]:
+    """A spec whose key is in a vault."""
+    peers: list[dict[str, Any]] = [{"podSelector": {}}, *({"ipBlock": {"cidr": cidr}} for cidr in cidrs)]
+    vault = {"address": address, "role": "digits", "key": "models", "egress": {"to": peers}}
+    spec = changed(GOOD, "resources", {"limits": {"memory": "2Gi"}})
+    return changed(spec, "decryption", {"vault": vault, "memory": "1Gi"})
+
+
 # The spec, the field that the server names, the message, and the field that the operator names.
 BAD: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "a tagged repository": (
@@ -74,6 +85,29 @@ BAD: dict[str, tuple[dict[str, Any], str, str, str]] = {
         )
         for cidr in ("203.0.113.0/24", "10.0.0.0/7", "0.0.0.0/0", "169.254.169.254/32", "2001:db8::/32", "::/0")
     },
+    **{
+        f"a vault at {host}": (
+            with_vault(f"https://{host}:8200"),
+            "decryption.vault.address",
+            ADDRESS,
+            "decryption.vault.address",
+        )
+        for host in (
+            "vault",
+            "9.9.9.9",
+            "172.32.0.1",
+            "100.128.0.1",
+            "169.254.1.1",
+            "10.0.0.1.example",
+            "[2001:db8::1]",
+        )
+    },
+    "a vault that opens more": (
+        with_vault("https://10.0.0.5", "10.0.0.5/32", "203.0.113.0/24"),
+        "decryption.vault.egress.to",
+        CIDRS,
+        "decryption.vault.egress.to",
+    ),
 }
 
 
@@ -98,6 +132,9 @@ def test_the_server_and_the_operator_refuse_the_same(api: Api, namespace: str, c
         changed(GOOD, "triton", {"image": f"tritonserver:26.11-py3{BY_DIGEST}"}),
         changed(GOOD, "modelRepository", {"pvc": {"claimName": "models"}}),
         changed(GOOD, "verification.require", True),
+        with_vault("https://172.31.0.1", "172.31.0.0/16"),
+        with_vault("https://100.127.0.1:8200"),
+        with_vault("https://[fd00::5]:8200", "fd00::5/128"),
     ],
 )
 def test_what_is_complete_is_accepted(api: Api, namespace: str, spec: dict[str, Any]) -> None:

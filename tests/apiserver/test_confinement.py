@@ -31,6 +31,8 @@ Change = Callable[[Object], object]
 
 REFUSED = "ValidatingAdmissionPolicy"
 TOKEN: Object = {"serviceAccountToken": {"path": "token"}}
+VAULT_TOKEN: Object = {"serviceAccountToken": {"path": "token", "audience": "vault"}}
+OTHER_TOKEN: Object = {"serviceAccountToken": {"path": "other", "audience": "https://kubernetes.default.svc"}}
 FIRST = "/spec/template/spec/containers/0"
 S3: Object = {"s3": {"bucket": "models"}}
 
@@ -242,7 +244,12 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
     ),
     "a token in a volume": (
         "Deployment",
-        lambda body: _pod(body)["volumes"].append({"name": "token", "projected": {"sources": [TOKEN]}}),
+        lambda body: _add_tokens(body, TOKEN),
+        "no ServiceAccount token",
+    ),
+    "a token for another service than a vault": (
+        "Deployment",
+        lambda body: _add_tokens(body, VAULT_TOKEN, OTHER_TOKEN),
         "no ServiceAccount token",
     ),
     "capabilities": (
@@ -273,6 +280,10 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
 }
 
 
+def _add_tokens(body: Object, *sources: Object) -> None:
+    _pod(body)["volumes"].append({"name": "token", "projected": {"sources": list(sources)}})
+
+
 def _security(body: Object) -> Object:
     context: Object = _pod(body)["containers"][0]["securityContext"]
     return context
@@ -286,6 +297,9 @@ def test_it_can_create_children_and_nothing_else(kubectl: Kubectl, kube: Kube, u
     """A child is admitted; the same child with any of these changes is not."""
     for kind in {kind for kind, _, _ in CHANGES.values()}:
         assert attempt(kubectl, user, child(kind, kube)) == ""
+    with_vault = copy.deepcopy(child("Deployment", kube))
+    _add_tokens(with_vault, VAULT_TOKEN)
+    assert attempt(kubectl, user, with_vault) == ""
     for change, (kind, make, words) in CHANGES.items():
         body = copy.deepcopy(child(kind, kube))
         make(body)

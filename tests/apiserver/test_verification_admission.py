@@ -1,4 +1,4 @@
-"""Which signers a real API server accepts and rejects, and which field the error names."""
+"""Which signers and keys a real API server accepts and rejects, and which field the error names."""
 
 from __future__ import annotations
 
@@ -96,6 +96,56 @@ def decrypting(memory: str, limit: str = "", prepare: str = "") -> dict[str, Any
     if limit:
         spec = changed(spec, "resources", {"limits": {"memory": limit}})
     return changed(spec, "prepare", {"resources": {"limits": {"memory": prepare}}}) if prepare else spec
+
+
+PEERS = [{"ipBlock": {"cidr": "10.20.0.5/32"}}]
+
+
+def in_vault(profile: str = "", secret: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    """Return a spec whose key is in a vault."""
+    vault = {"address": "https://10.20.0.5:8200", "role": "digits", "key": "models", "egress": {"to": PEERS}, **fields}
+    decryption = {"vault": vault, "memory": "1Gi"} | ({"secretRef": secret} if secret else {})
+    spec = changed(changed(MINIMAL, "decryption", decryption), "resources", {"limits": {"memory": "2Gi"}})
+    return changed(spec, "privacy", {"profile": profile}) if profile else spec
+
+
+# The spec, the field that the server names, and words of the reason.
+BAD_VAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "a vault and a Secret": (in_vault(secret={"name": "a"}), "decryption", "exactly one of secretRef and vault"),
+    "no key": (
+        changed(changed(MINIMAL, "decryption", {"memory": "1Gi"}), "resources", {"limits": {"memory": "2Gi"}}),
+        "decryption",
+        "exactly one of secretRef and vault",
+    ),
+    "no peers": (in_vault(egress={}), "decryption.vault.egress.to", "must name the addresses or pods of the vault"),
+    "http": (in_vault(address="http://10.20.0.5"), "decryption.vault.address", "must be https://HOST"),
+    "a path": (in_vault(address="https://vault/v1"), "decryption.vault.address", "without a path"),
+    "a password": (in_vault(address="https://a:b@vault"), "decryption.vault.address", "must be https://HOST"),
+    "a key with a slash": (in_vault(key="a/b"), "decryption.vault.key", "should match"),
+    "a path that leads up": (in_vault(transitPath="a/../b"), "decryption.vault.transitPath", "should match"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_VAULTS)
+def test_a_wrong_vault_is_refused_at_its_field(api: Api, namespace: str, case: str) -> None:
+    spec, field, words = BAD_VAULTS[case]
+    with pytest.raises(RequestRefusedError) as refused:
+        create(api, namespace, deployment(spec))
+    assert f"spec.{field}: " in str(refused.value)
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"profile": "Open", "egress": {}},
+        {"address": "https://vault.example.com", "egress": {"to": [{"podSelector": {}}], "ports": [8200]}},
+        {"address": "https://[fd00::5]:8200/", "authPath": "k8s/shop", "caConfigMapRef": {"name": "ca"}},
+    ],
+)
+def test_vaults_are_accepted(api: Api, namespace: str, fields: dict[str, Any]) -> None:
+    spec = in_vault(**fields)
+    assert create(api, namespace, deployment(spec))["spec"]["decryption"] == spec["decryption"]
 
 
 # The spec, and words of the reason.

@@ -88,6 +88,9 @@ class Reason:
     MODEL_SCAN_REFUSED = "ModelScanRefused"  # The scan found something, and `spec.verification.scan` is Refuse.
     DECRYPTION_KEY_MISSING = "DecryptionKeyMissing"  # The model is encrypted, and `spec.decryption` is not set.
     DECRYPTION_FAILED = "DecryptionFailed"  # The key does not match, or the encrypted files were changed.
+    VAULT_DENIED = "VaultDenied"  # The vault denies the login or the use of the key; the message names both.
+    VAULT_UNTRUSTED = "VaultUntrusted"  # The pod does not trust the issuer of the vault's certificate.
+    VAULT_UNREACHABLE = "VaultUnreachable"  # The vault does not respond, or is sealed.
     PLAINTEXT_TOO_LARGE = "PlaintextTooLarge"  # The decrypted models do not fit into `spec.decryption.memory`.
     OUT_OF_SPACE = "OutOfSpace"  # A volume or a node's disk is full; the message contains the required space.
     CACHING = "Caching"  # A Job fetches the models into the cache; pods are created when it completes.
@@ -155,6 +158,8 @@ _REFUSED_MODELS = frozenset(
         Reason.MODEL_SCAN_REFUSED,
         Reason.DECRYPTION_KEY_MISSING,
         Reason.DECRYPTION_FAILED,
+        Reason.VAULT_DENIED,
+        Reason.VAULT_UNTRUSTED,
         Reason.PLAINTEXT_TOO_LARGE,
     }
 )
@@ -172,6 +177,7 @@ PREPARE_REASONS = _REFUSED_MODELS | frozenset(
         Reason.SOURCE_UNTRUSTED,
         Reason.SOURCE_UNREACHABLE,
         Reason.SOURCE_INVALID,
+        Reason.VAULT_UNREACHABLE,
         Reason.DIGEST_MISMATCH,
         Reason.OUT_OF_SPACE,
         Reason.PREPARE_FAILED,

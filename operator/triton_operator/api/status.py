@@ -97,6 +97,7 @@ class ControlName(StrEnum):
     OTHER_POLICIES = "OtherPolicies"  # No other NetworkPolicy selects the pods and allows traffic.
     NETWORK_ENFORCEMENT = "NetworkEnforcement"  # `tritonctl doctor --probe` has shown that policies take effect.
     CACHE_EGRESS = "CacheEgress"  # The Job that fills the cache may only connect to named addresses.
+    VAULT_EGRESS = "VaultEgress"  # Serving pods may only connect to the named peers of a vault, and to DNS if needed.
     TLS = "TLS"  # Every serving pod terminates TLS.
     CALLERS = "Callers"  # The callers in `spec.privacy.clients`, if it is set, are checked.
     AUDIT = "Audit"  # Requests are logged, without their content.

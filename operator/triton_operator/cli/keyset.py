@@ -1,6 +1,7 @@
-"""The keys of encrypted models, from a file or entered at the terminal.
+"""The keys of encrypted models, from a file, from a vault, or entered at the terminal.
 
-Input: a path, or what the user pastes. Output: a Keyset, or UsageError. `encrypt`, `decrypt` and `run` call it.
+Input: a path, the options for a vault, or what the user pastes. Output: a Keyset, or UsageError. `encrypt`, `decrypt`
+and `run` call it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import typer
 from triton_operator.cli.failures import UsageError
 
 if TYPE_CHECKING:
-    from triton_operator.encryption.keyset import Keyset
+    from triton_operator.cli.vault_options import VaultOptions
+    from triton_operator.encryption.keyset import Keyset, KeysetOf
 
 PROMPT = "Keys of the models (paste the content of the keyset file; it is not shown): "
 _END = b"\x04"
@@ -39,6 +41,14 @@ def open_keyset(file: Path) -> Keyset:
         raise UsageError(f"--key: {file} cannot be read: {error.strerror}") from error
     except KeysetError as error:
         raise UsageError(str(error)) from error
+
+
+def open_keysets(file: Path | None, options: VaultOptions) -> KeysetOf:
+    """Return what finds a model's keyset: in a file, or without one in the vault; raises UsageError."""
+    if file is None:
+        return options.open().open_keyset
+    keyset = open_keyset(file)
+    return lambda _: keyset
 
 
 def enter_keyset() -> Keyset:

@@ -8,9 +8,7 @@ another model is refused. `prepare` and `tritonctl` call it.
 
 from __future__ import annotations
 
-import os
 import shutil
-import stat
 from pathlib import Path
 from typing import IO
 
@@ -20,11 +18,12 @@ from triton_operator.encryption.errors import DecryptionError
 from triton_operator.encryption.header import HEADER_FILE, SUFFIX, Header, associated_data, read_header
 from triton_operator.encryption.keyset import Keyset
 from triton_operator.encryption.streams import copy_stream
-from triton_operator.files import open_new
+from triton_operator.encryption.wrapped_keyset import WRAPPED_FILE, is_wrapped
+from triton_operator.files import open_new, open_regular
 from triton_operator.triton.model_file.folder import SIGNATURE_FILE, walk
 
-_OTHERS = frozenset({HEADER_FILE, SIGNATURE_FILE})
-"""Files that are not encrypted: the header, and the signature of the encrypted model."""
+_OTHERS = frozenset({HEADER_FILE, WRAPPED_FILE, SIGNATURE_FILE})
+"""Files that are not encrypted: the header, the wrapped keyset, and the signature of the encrypted model."""
 
 
 def decrypt_model(folder: Path, name: str, target: Path, keyset: Keyset) -> Header:
@@ -35,7 +34,8 @@ def decrypt_model(folder: Path, name: str, target: Path, keyset: Keyset) -> Head
     _require_same_names(folder, header)
     if header.key_id not in keyset.ids:
         known = ", ".join(map(str, keyset.ids))
-        raise _failed(f"the model was encrypted with the key {header.key_id}, but the keyset has {known}; add the key")
+        advice = f"use the vault that wrapped the key in {WRAPPED_FILE}" if is_wrapped(folder) else "add the key"
+        raise _failed(f"the model was encrypted with the key {header.key_id}, but the keyset has {known}; {advice}")
     try:
         target.mkdir(mode=0o700)
         for path in header.files:
@@ -60,16 +60,10 @@ def _decrypt(folder: Path, path: str, target: Path, header: Header, keyset: Keys
 
 
 def _open(folder: Path, path: str) -> IO[bytes]:
-    """Open an encrypted file, but no link and no pipe, for which a reader would wait."""
     try:
-        descriptor = os.open(folder / f"{path}{SUFFIX}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        return open_regular(folder / f"{path}{SUFFIX}")
     except OSError as error:
         raise _failed(f"{escape(path)}{SUFFIX} cannot be read: {error.strerror}") from error
-    file = os.fdopen(descriptor, "rb")
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file.close()
-        raise _failed(f"{escape(path)}{SUFFIX} is not a file")
-    return file
 
 
 def _require_same_names(folder: Path, header: Header) -> None:

@@ -13,11 +13,12 @@ from triton_operator.encryption.errors import EncryptionError
 from triton_operator.encryption.header import HEADER_FILE, SUFFIX, Header, associated_data, encode_header
 from triton_operator.encryption.keyset import Keyset
 from triton_operator.encryption.streams import copy_stream
+from triton_operator.encryption.wrapped_keyset import WrappedKeyset, write_wrapped
 from triton_operator.triton.model_file.folder import SIGNATURE_FILE, is_file, walk
 
 
-def encrypt_model(folder: Path, target: Path, keyset: Keyset) -> Header:
-    """Encrypt the model in `folder` into the new folder `target`; raises EncryptionError."""
+def encrypt_model(folder: Path, target: Path, keyset: Keyset, wrapped: WrappedKeyset | None = None) -> Header:
+    """Encrypt the model in `folder` into the new folder `target`, with the wrapped keyset; raises EncryptionError."""
     names = _files(folder)
     _require_encryptable(folder, names)
     header = Header(folder.resolve().name, {name: (folder / name).stat().st_size for name in names}, keyset.primary_id)
@@ -30,6 +31,8 @@ def encrypt_model(folder: Path, target: Path, keyset: Keyset) -> Header:
         for name in names:
             _encrypt(folder / name, partial / f"{name}{SUFFIX}", keyset, associated_data(content, header.model, name))
         (partial / HEADER_FILE).write_bytes(content)
+        if wrapped:
+            write_wrapped(partial, wrapped)
         partial.rename(target)
     except OSError as error:
         raise EncryptionError(f"{error.filename or target} cannot be written: {error.strerror}") from error

@@ -6,8 +6,9 @@ so a rotation needs no new form. Error messages never contain a part of the file
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import tink
 from tink import secret_key_access, streaming_aead
@@ -32,6 +33,10 @@ class Keyset:
         self.ids: tuple[int, ...] = tuple(key.key_id for key in info.key_info)
 
 
+KeysetOf: TypeAlias = Callable[[Path], Keyset]
+"""Returns the keyset of the encrypted model in a folder; raises DecryptionError, or VaultError for one in a vault."""
+
+
 def read_keyset(content: bytes, name: str) -> Keyset:
     """Read a keyset; raises KeysetError, which names it `name`."""
     streaming_aead.register()
@@ -53,13 +58,18 @@ def read_keyset_file(file: Path, name: str) -> Keyset:
         raise KeysetError(f"{name} has more than {MAX_BYTES >> 20} MiB, so it is no keyset") from None
 
 
-def create_keyset(file: Path) -> None:
-    """Write a new keyset that only its owner can read; raises EncryptionError if the file exists."""
+def new_keyset() -> bytes:
+    """The content of a new file with one key."""
     streaming_aead.register()
     handle = tink.new_keyset_handle(streaming_aead.streaming_aead_key_templates.AES256_GCM_HKDF_1MB)
-    content = tink.json_proto_keyset_format.serialize(handle, secret_key_access.TOKEN)
+    content: str = tink.json_proto_keyset_format.serialize(handle, secret_key_access.TOKEN)
+    return content.encode()
+
+
+def create_keyset(file: Path) -> None:
+    """Write a new keyset that only its owner can read; raises EncryptionError if the file exists."""
     try:
-        create_file(file, content.encode())
+        create_file(file, new_keyset())
     except FileExistsError:
         raise EncryptionError(f"{file} already exists; omit --create-key to encrypt with it") from None
     except OSError as error:

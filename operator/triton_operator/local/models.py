@@ -119,7 +119,7 @@ def stage_models(
 def _writable_folders(run: Path, plaintext: Plaintext | None) -> Folders:
     """Create the folders of this run, `tmp` included; those for files with parts of encrypted models are in memory."""
     memory = plaintext.folder if plaintext else run
-    keyset = plaintext.keyset if plaintext else run / "keyset.json"
+    keyset = plaintext.keyset_of if plaintext else run / "keyset.json"
     folders = Folders(memory / "models", run / "verified", memory / "plaintext", keyset)
     for each in (folders.models, folders.verified, folders.plaintext, memory / "tmp"):
         each.mkdir()
@@ -177,7 +177,7 @@ def _hash(repository: ModelRepository) -> str:
 
 
 def _with_local_paths(request: Preparation, folders: Mapping[str, Path], *, fetch: bool) -> Preparation:
-    """The same request with the paths of this machine."""
+    """The same request with the paths of this machine, and with the keys of its user."""
     models = tuple(
         msgspec.structs.replace(model, source=str(folders[model.source]) if model.source else "")
         for model in request.models
@@ -185,7 +185,7 @@ def _with_local_paths(request: Preparation, folders: Mapping[str, Path], *, fetc
     downloads = tuple(
         msgspec.structs.replace(download, target=str(folders[download.target])) for download in request.downloads
     )
-    return msgspec.structs.replace(request, models=models, downloads=downloads if fetch else ())
+    return msgspec.structs.replace(request, models=models, downloads=downloads if fetch else (), vault=None)
 
 
 def _has_models(spec: Spec, folder: Path) -> bool:

@@ -21,7 +21,7 @@ from triton_operator.local.errors import UnsupportedMachineError
 from triton_operator.local.folders import SHARED_MEMORY, region_prefix
 
 if TYPE_CHECKING:
-    from triton_operator.encryption.keyset import Keyset
+    from triton_operator.encryption.keyset import KeysetOf
 
 _REMOVAL = Path(__file__).with_name("removal.py")
 _MOUNTS = Path("/proc/self/mounts")
@@ -32,10 +32,10 @@ _NO_CORE = 1
 
 
 class Plaintext(NamedTuple):
-    """The folder in memory for the decrypted models of a run, and the keys to decrypt them with."""
+    """The folder in memory for the decrypted models of a run, and what finds the keys to decrypt them with."""
 
     folder: Path
-    keyset: Keyset
+    keyset_of: KeysetOf
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def _run(options: argparse.Namespace) -> Prepared | PrepareFailed:
     try:
         if options.fetch_only:
             return fetch_only(options.config)
-        folders = Folders(options.models, options.verified, options.plaintext, options.keyset)
+        folders = Folders(options.models, options.verified, options.plaintext, options.keyset, options.vault)
         return prepare(options.config, options.source, folders)
     except PrepareError as error:
         return PrepareFailed(error.reason, error.model, str(error))
@@ -83,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     keyset = Path(layout.KEYSET_DIR, layout.KEYSET_FILE)
     parser.add_argument("--keyset", type=Path, default=keyset, help="keyset for encrypted models, JSON")
+    parser.add_argument(
+        "--vault", type=Path, default=Path(layout.VAULT_DIR), help="folder with the token for the vault of the keys"
+    )
     parser.add_argument(
         "--termination-log", type=Path, default=Path("/dev/termination-log"), help="file for the termination message"
     )

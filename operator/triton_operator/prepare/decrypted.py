@@ -15,7 +15,7 @@ from triton_operator.api.conditions import Reason
 from triton_operator.encryption.decrypt import decrypt_model
 from triton_operator.encryption.errors import DecryptionError, KeysetError
 from triton_operator.encryption.header import read_header
-from triton_operator.encryption.keyset import Keyset, read_keyset_file
+from triton_operator.encryption.keyset import KeysetOf, read_keyset_file
 from triton_operator.prepare.errors import PlaintextTooLargeError, PrepareError
 from triton_operator.prepare.fetch.space import free_bytes
 from triton_operator.prepare.layout import empty_folder
@@ -24,26 +24,34 @@ from triton_operator.prepare.sources import VerifiedModel
 
 
 def decrypt_all(
-    models: Sequence[VerifiedModel], encrypted: set[str], keyset: Path | Keyset, target: Path
+    models: Sequence[VerifiedModel], encrypted: set[str], keyset_of: KeysetOf, target: Path
 ) -> list[VerifiedModel]:
-    """Decrypt the models named in `encrypted` into the empty folder `target`; `keyset` has the keys, or is their file.
+    """Decrypt the models named in `encrypted` into the empty folder `target`.
 
     Raises PrepareError, after which nothing is left in the folder.
     """
-    keys = _read_keys(keyset) if isinstance(keyset, Path) else keyset
     _require_space([model for model in models if model.request.name in encrypted], target)
     try:
-        return [_decrypt(model, keys, target) if model.request.name in encrypted else model for model in models]
+        return [_decrypt(model, keyset_of, target) if model.request.name in encrypted else model for model in models]
     except BaseException:
         empty_folder(target)
         raise
 
 
-def _decrypt(model: VerifiedModel, keys: Keyset, target: Path) -> VerifiedModel:
+def read_keys(file: Path) -> KeysetOf:
+    """The keys in the Secret, which are those of all models; raises PrepareError."""
+    try:
+        keyset = read_keyset_file(file, "the Secret of spec.decryption.secretRef")
+    except KeysetError as error:
+        raise PrepareError(Reason.DECRYPTION_FAILED, "", str(error)) from error
+    return lambda _: keyset
+
+
+def _decrypt(model: VerifiedModel, keyset_of: KeysetOf, target: Path) -> VerifiedModel:
     request = model.request
     folder = model.repository.find_folder(request.name, request.path)
     try:
-        decrypt_model(folder, model.signed_name, target / request.name, keys)
+        decrypt_model(folder, model.signed_name, target / request.name, keyset_of(folder))
     except DecryptionError as error:
         raise PrepareError(error.reason, request.name, str(error)) from error
     own = msgspec.structs.replace(request, path=request.name, copy=False)
@@ -62,10 +70,3 @@ def _require_space(models: Sequence[VerifiedModel], target: Path) -> None:
     free = free_bytes(target)
     if needed > free:
         raise PlaintextTooLargeError(needed, free)
-
-
-def _read_keys(file: Path) -> Keyset:
-    try:
-        return read_keyset_file(file, "the Secret of spec.decryption.secretRef")
-    except KeysetError as error:
-        raise PrepareError(Reason.DECRYPTION_FAILED, "", str(error)) from error

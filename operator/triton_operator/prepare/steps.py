@@ -24,25 +24,28 @@ from triton_operator.triton.prepare_contract.request import (
     KEYSET_FILE,
     MODELS_DIR,
     PLAINTEXT_DIR,
+    VAULT_DIR,
     VERIFIED_DIR,
     Preparation,
     decode,
 )
 
 if TYPE_CHECKING:
-    from triton_operator.encryption.keyset import Keyset
+    from triton_operator.encryption.keyset import KeysetOf
 
 
 class Folders(NamedTuple):
-    """The folders that `prepare` writes to, and the keys of encrypted models or the file with them.
+    """The folders that `prepare` writes to, and the keys of encrypted models.
 
     `models` is the tree that Triton reads, `verified` has copies of signed models, and `plaintext` decrypted models.
+    `keyset` is the file with the keys, or finds them. `vault` has the token for a vault, which replaces the file.
     """
 
     models: Path = Path(MODELS_DIR)
     verified: Path = Path(VERIFIED_DIR)
     plaintext: Path = Path(PLAINTEXT_DIR)
-    keyset: Path | Keyset = Path(KEYSET_DIR, KEYSET_FILE)
+    keyset: Path | KeysetOf = Path(KEYSET_DIR, KEYSET_FILE)
+    vault: Path = Path(VAULT_DIR)
 
 
 def prepare(config: Path, source: Path, folders: Folders) -> Prepared:
@@ -104,11 +107,24 @@ def _decrypt(preparation: Preparation, models: list[VerifiedModel], folders: Fol
         raise PrepareError(
             Reason.DECRYPTION_KEY_MISSING,
             name,
-            "the model is encrypted; set spec.decryption to a Secret with its key",
+            "the model is encrypted; set spec.decryption to a Secret with its key, or to the vault that wrapped it",
         )
     from triton_operator.prepare.decrypted import decrypt_all  # Slow import, needed for encrypted models only.
 
-    return decrypt_all(models, encrypted, folders.keyset, folders.plaintext)
+    return decrypt_all(models, encrypted, _keys(preparation, folders), folders.plaintext)
+
+
+def _keys(preparation: Preparation, folders: Folders) -> KeysetOf:
+    """What finds the keyset of a model: in a vault, in the Secret, or as the caller does."""
+    if preparation.vault:
+        from triton_operator.prepare.vault_keys import open_vault
+
+        return open_vault(preparation.vault, folders.vault)
+    if isinstance(folders.keyset, Path):
+        from triton_operator.prepare.decrypted import read_keys
+
+        return read_keys(folders.keyset)
+    return folders.keyset
 
 
 def _is_encrypted(model: VerifiedModel) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from triton_operator.api.conditions import Reason
+from triton_operator.api.decryption import Vault
 from triton_operator.api.network_probe import VALID_FOR, NetworkProbe
 from triton_operator.api.status import ControlName
 from triton_operator.cluster.observed import Kind
@@ -16,17 +17,20 @@ from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.child_controls import judge_child
 from triton_operator.reconcile.judged_control import JudgedControl, enforced, not_enforced, unknown
 from triton_operator.resources.cache_policy import egress_ports
+from triton_operator.resources.vault import has_ip_address, host_of, vault_of, vault_ports
 
 PROBE = "run: tritonctl doctor --probe"
 
 
 def judge_network(assessment: Assessment) -> Iterator[JudgedControl]:
-    """The controls of the network; CacheEgress only if the deployment has a cache."""
+    """The controls of the network; CacheEgress only if the deployment has a cache, VaultEgress only with a vault."""
     yield _network_policy(assessment)
     yield _other_policies(assessment)
     yield _network_enforcement(assessment)
     if cache_egress := _cache_egress(assessment):
         yield cache_egress
+    if vault := vault_of(assessment.observed.deployment.spec):
+        yield _vault_egress(assessment, vault)
 
 
 def _network_policy(assessment: Assessment) -> JudgedControl:
@@ -37,8 +41,9 @@ def _network_policy(assessment: Assessment) -> JudgedControl:
     peers = "the same namespace and spec.privacy.network.allowFrom"
     if not deployment.spec.privacy.network.allow_from:
         peers = "the same namespace"
+    egress = "egress only to the vault of spec.decryption" if vault_of(deployment.spec) else "no egress"
     return enforced(
-        ControlName.NETWORK_POLICY, f"NetworkPolicy {name} admits only callers from {peers}, and allows no egress"
+        ControlName.NETWORK_POLICY, f"NetworkPolicy {name} admits only callers from {peers}, and allows {egress}"
     )
 
 
@@ -112,3 +117,25 @@ def _cache_egress(assessment: Assessment) -> JudgedControl | None:
     return enforced(
         ControlName.CACHE_EGRESS, "the Job that fills the cache can connect only to DNS and spec.cache.egress.cidrs"
     )
+
+
+def _vault_egress(assessment: Assessment, vault: Vault) -> JudgedControl:
+    name = assessment.observed.deployment.metadata.name
+    if wrong := judge_child(ControlName.VAULT_EGRESS, Kind.NETWORK_POLICY, name, assessment):
+        return wrong
+    numbers = vault_ports(vault)
+    ports = f"port{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+    dns = "" if has_ip_address(vault) else f", and to the cluster's DNS, which resolves {host_of(vault)}"
+    message = (
+        f"every container of the pods, not only prepare, can connect to {_described(vault)} on {ports}, for the vault "
+        f"{vault.address}{dns}; only prepare has a token for the vault"
+    )
+    return enforced(ControlName.VAULT_EGRESS, message)
+
+
+def _described(vault: Vault) -> str:
+    """The peers of the vault: their addresses, and the number of those with selectors."""
+    blocks = [str(block.get("cidr")) for peer in vault.egress.to if (block := peer.get("ipBlock"))]
+    selected = len(vault.egress.to) - len(blocks)
+    pods = f"the pods that {selected} selector{'s' if selected > 1 else ''} of spec.decryption.vault.egress.to match"
+    return ", ".join([*blocks, *([pods] if selected else [])])

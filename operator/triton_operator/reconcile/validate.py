@@ -30,6 +30,7 @@ def validate(spec: Spec) -> None:
     _make_sure_paths_stay_inside(spec)
     _make_sure_bounds_are_in_order(spec)
     _make_sure_the_version_is_a_release(spec)
+    _make_sure_there_is_one_key(spec)
     _make_sure_the_plaintext_fits(spec)
     _make_sure_callers_are_enforced(spec)
     _make_sure_there_is_an_issuer(spec)
@@ -110,6 +111,17 @@ def _make_sure_there_is_an_issuer(spec: Spec) -> None:
     if spec.privacy.tls.mode is TLSMode.CERT_MANAGER and spec.privacy.tls.cert_manager is None:
         path = "spec.privacy.tls.certManager"
         raise InvalidSpecError(Reason.INVALID_SPEC, path, "is required with the mode CertManager")
+
+
+def _make_sure_there_is_one_key(spec: Spec) -> None:
+    if spec.decryption is None:
+        return
+    vault = spec.decryption.vault
+    if (spec.decryption.secret_ref is None) == (vault is None):
+        raise InvalidSpecError(Reason.INVALID_SPEC, "spec.decryption", "set exactly one of secretRef and vault")
+    if vault and spec.privacy.profile.is_private and not vault.egress.to:
+        message = "is required, because only the profile Open allows other connections from serving pods"
+        raise InvalidSpecError(Reason.INVALID_SPEC, "spec.decryption.vault.egress.to", message)
 
 
 def _make_sure_the_plaintext_fits(spec: Spec) -> None:

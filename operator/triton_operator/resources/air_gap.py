@@ -19,6 +19,7 @@ from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import Spec
 from triton_operator.resources.server_image import ServerImage, choose_server_image
 from triton_operator.resources.settings import Settings
+from triton_operator.resources.vault import host_of, vault_of
 from triton_operator.triton.server.versions import vulnerability
 
 PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
@@ -29,6 +30,7 @@ OPERATOR_IMAGE = "image.digest in the values of the Helm chart"
 
 _DIGEST = "@sha256:"
 _BY_DIGEST = f"must be referenced by digest ({_DIGEST}…)"
+_PRIVATE_ONLY = f"must contain private addresses ({', '.join(PRIVATE_RANGES)}){{}}"
 _NETWORKS = tuple(map(ip_network, PRIVATE_RANGES))
 
 
@@ -60,7 +62,12 @@ def check_air_gap(spec: Spec, settings: Settings | None = None) -> None:
 
 def find_missing(spec: Spec, settings: Settings | None = None) -> list[Missing]:
     """All requirements that are not met; none is reported twice."""
-    found = [*_missing_of_images(spec), *_missing_of_signatures(spec), *_missing_of_cache(spec)]
+    found = [
+        *_missing_of_images(spec),
+        *_missing_of_signatures(spec),
+        *_missing_of_cache(spec),
+        *_missing_of_vault(spec),
+    ]
     return [*found, *(_missing_of_installation(spec, settings) if settings else ())]
 
 
@@ -87,8 +94,20 @@ def _missing_of_cache(spec: Spec) -> Iterator[Missing]:
     public = [cidr for cidr in cidrs if not _is_private(cidr)]
     if public or not cidrs:
         found = f", not {', '.join(public)}" if public else ""
-        message = f"must contain private addresses ({', '.join(PRIVATE_RANGES)}){found}"
-        yield Missing("spec.cache.egress.cidrs", message)
+        yield Missing("spec.cache.egress.cidrs", _PRIVATE_ONLY.format(found))
+
+
+def _missing_of_vault(spec: Spec) -> Iterator[Missing]:
+    """Serving pods may connect to a vault inside only, and not to DNS, which forwards queries to servers outside."""
+    vault = vault_of(spec)
+    if vault is None:
+        return
+    if not _is_private(host_of(vault)):
+        yield Missing("spec.decryption.vault.address", f"must contain a private IP address, not {host_of(vault)}")
+    blocks = (peer.get("ipBlock") for peer in vault.egress.to)
+    public = [str(block.get("cidr")) for block in blocks if block and not _is_private(str(block.get("cidr")))]
+    if public:
+        yield Missing("spec.decryption.vault.egress.to", _PRIVATE_ONLY.format(f", not {', '.join(public)}"))
 
 
 def _missing_of_installation(spec: Spec, settings: Settings) -> Iterator[Missing]:
@@ -122,6 +141,7 @@ def _repositories(spec: Spec) -> Iterator[tuple[str, ModelRepository]]:
 
 
 def _is_private(cidr: str) -> bool:
+    """Whether the addresses in a range, or a single address, are private."""
     try:
         network = ip_network(cidr)
     except ValueError:

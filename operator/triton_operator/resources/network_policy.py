@@ -1,4 +1,4 @@
-"""NetworkPolicy of private profiles: no egress from serving pods, and ingress from the configured peers only.
+"""NetworkPolicy of private profiles: ingress from the configured peers only, and egress to nothing but a vault.
 
 An empty peer list renders no rule, because Kubernetes stores a rule with `from: []` as a rule without `from`, which
 allows all peers.
@@ -12,12 +12,13 @@ from typing import Any
 from triton_operator.api.names import PORT_METRICS, selector_labels
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.resources.metadata import Manifest, child_metadata
+from triton_operator.resources.vault import vault_egress
 
 
 def build_network_policy(deployment: ModelDeployment, ports: Sequence[dict[str, Any]]) -> Manifest:
     """The deployment's policy for the ports of its Service.
 
-    It sets `egress: []`, so that the operator owns the field and reverts added rules.
+    Without a vault, it sets `egress: []`, so that the operator owns the field and reverts added rules.
     """
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -27,7 +28,7 @@ def build_network_policy(deployment: ModelDeployment, ports: Sequence[dict[str, 
             "podSelector": {"matchLabels": selector_labels(deployment.metadata.name)},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": _ingress(deployment, _ports(*(port["port"] for port in ports))),
-            "egress": [],
+            "egress": vault_egress(deployment.spec),
         },
     }
 

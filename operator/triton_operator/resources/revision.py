@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from triton_operator.api.cache import Egress
+from triton_operator.api.decryption import Decryption, VaultEgress
 from triton_operator.api.model import Model
 from triton_operator.api.names import LABEL_REVISION, config_map_name, content_hash, revision_name
 from triton_operator.api.privacy import Profile, Proxy, TLSMode
@@ -31,6 +32,7 @@ from triton_operator.resources.settings import Settings
 from triton_operator.resources.signing_keys import checks_signatures, is_writable, signature_check
 from triton_operator.resources.sources import build_downloads, location_of
 from triton_operator.resources.tls import has_proxy, needs_proxy, tls_mode
+from triton_operator.resources.vault import vault_login
 from triton_operator.triton.prepare_contract import request as preparation
 from triton_operator.triton.server.extra_args import check_extra_args
 
@@ -175,9 +177,16 @@ def inputs_hash(spec: Spec) -> str:
         prepare=spec.prepare if spec.prepare != Prepare() else None,
         verification=spec.verification,
         proxy=spec.privacy.proxy if spec.privacy.proxy != Proxy() else None,
-        decryption=spec.decryption,
+        decryption=_without_egress(spec.decryption),
     )
     return content_hash(msgspec.json.encode(inputs, order="sorted"), 10)
+
+
+def _without_egress(decryption: Decryption | None) -> Decryption | None:
+    """The fields that affect pods; the NetworkPolicy changes without them."""
+    if decryption is None or decryption.vault is None:
+        return decryption
+    return msgspec.structs.replace(decryption, vault=msgspec.structs.replace(decryption.vault, egress=VaultEgress()))
 
 
 def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, Any]], settings: Settings) -> Revision:
@@ -239,6 +248,7 @@ def _preparation(spec: Spec, server: ServerImage) -> preparation.Preparation:
         verification=signature_check(spec),
         decrypts=spec.decryption is not None,
         scan=scan_mode(spec),
+        vault=vault_login(spec),
     )
 
 

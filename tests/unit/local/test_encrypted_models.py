@@ -73,7 +73,7 @@ def files_with_mark(folder: Path) -> list[Path]:
 
 
 def test_everything_with_a_part_of_the_plaintext_is_in_memory(repository: Path, memory: Path, keys: Keyset) -> None:
-    staged = stage(repository, Plaintext(memory, keys))
+    staged = stage(repository, Plaintext(memory, lambda _: keys))
     run = memory.with_name("run")
     assert [model.name for model in staged.models] == ["digits"]
     assert MARK in (staged.tree / "digits" / "config.pbtxt").read_bytes()
@@ -91,7 +91,7 @@ def test_a_signature_is_checked_before_the_decryption(
     verification = {"keys": [{"name": "release", "publicKey": signer.public_key}]}
     cut(repository / "digits")
     with pytest.raises(LocalError, match=r'^SignedFileChanged: model "digits": 1/model.pt.enc is not the file'):
-        stage(repository, Plaintext(memory, keys), verification=verification)
+        stage(repository, Plaintext(memory, lambda _: keys), verification=verification)
     assert files_with_mark(tmp_path / "memory") == []
 
 
@@ -101,7 +101,7 @@ def test_a_signed_and_encrypted_model_is_served_with_its_signer(
     signer = Signer(tmp_path)
     signer.sign(repository / "digits")
     verification = {"keys": [{"name": "release", "publicKey": signer.public_key}]}
-    staged = stage(repository, Plaintext(memory, keys), verification=verification)
+    staged = stage(repository, Plaintext(memory, lambda _: keys), verification=verification)
     assert [model.signed_by for model in staged.models] == ["release"]
 
 
@@ -127,7 +127,7 @@ def test_a_refusal_has_the_words_of_decrypt_and_leaves_nothing(
     with pytest.raises(DecryptionError) as expected:
         decrypt_model(model, "digits", tmp_path / "back", used)
     with pytest.raises(LocalError) as refused:
-        stage(repository, Plaintext(memory, used))
+        stage(repository, Plaintext(memory, lambda _: used))
     assert str(refused.value) == f'DecryptionFailed: model "digits": {expected.value}'
     assert [*files_with_mark(memory), *files_with_mark(memory.with_name("run"))] == []
 
@@ -137,7 +137,7 @@ def test_models_that_do_not_fit_are_refused_with_both_numbers(
 ) -> None:
     monkeypatch.setattr(decrypted, "free_bytes", lambda _: 300 << 10)
     with pytest.raises(LocalError, match=r"^PlaintextTooLarge: .* have 0\.9 MiB, but /dev/shm has 0\.3 MiB free; "):
-        stage(repository, Plaintext(memory, keys))
+        stage(repository, Plaintext(memory, lambda _: keys))
     assert files_with_mark(memory) == []
 
 
@@ -153,14 +153,16 @@ def test_a_packed_environment_would_be_unpacked_to_a_disk(memory: Path, keys: Ke
     encrypt_model(clear, tmp_path / "encrypted" / "upper", keys)
     models = [{"name": "upper"}]
     with pytest.raises(LocalError, match=r'^model "upper": EXECUTION_ENV_PATH: Triton would unpack .* to /tmp'):
-        stage(tmp_path / "encrypted", Plaintext(memory, keys), models=models)
+        stage(tmp_path / "encrypted", Plaintext(memory, lambda _: keys), models=models)
     other = tmp_path / "other" / "memory"
     other.mkdir(parents=True)
-    assert [model.name for model in stage(clear.parent, Plaintext(other, keys), models=models).models] == ["upper"]
+    assert [model.name for model in stage(clear.parent, Plaintext(other, lambda _: keys), models=models).models] == [
+        "upper"
+    ]
 
 
 def test_an_encrypted_model_without_decryption_in_the_spec_is_refused_as_in_a_pod(
     repository: Path, memory: Path, keys: Keyset
 ) -> None:
     with pytest.raises(LocalError, match=r'^DecryptionKeyMissing: model "digits": .* set spec.decryption'):
-        stage(repository, Plaintext(memory, keys), decryption=None)
+        stage(repository, Plaintext(memory, lambda _: keys), decryption=None)

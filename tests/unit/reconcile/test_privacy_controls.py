@@ -92,7 +92,7 @@ def judge(assessment: Assessment, name: ControlName) -> JudgedControl:
 
 def test_privacy_is_enforced_if_every_control_is() -> None:
     controls = judge_controls(enforcing())
-    of_others = {ControlName.CACHE_EGRESS, ControlName.MODEL_SOURCES}
+    of_others = {ControlName.CACHE_EGRESS, ControlName.VAULT_EGRESS, ControlName.MODEL_SOURCES}
     assert [control.name for control in controls] == [name for name in ControlName if name not in of_others]
     assert {control.state for control in controls} == {ENFORCED}
     assert summarize(controls) == (Truth.TRUE, "Enforced", "all 6 required controls are enforced")
@@ -109,7 +109,7 @@ def test_one_required_control_decides_and_advice_does_not(
         for control in judge_controls(cached())
     ]
     assert summarize(controls) == (
-        (Truth.TRUE, "Enforced", "all 7 required controls are enforced") if name in advice else (status, "R", "m")
+        (Truth.TRUE, "Enforced", "all 8 required controls are enforced") if name in advice else (status, "R", "m")
     )
 
 
@@ -307,10 +307,13 @@ async def test_a_probe_counts_until_it_is_too_old_although_no_event_says_so() ->
 
 
 def cached(**egress: Any) -> Assessment:
-    """A deployment with a cache."""
+    """A deployment with a cache, and with a key in a vault."""
     repository = {"http": {"url": "https://models.example.com/m.zip"}}
     cache = {"size": "1Gi", "egress": egress or {"cidrs": ["203.0.113.0/24"]}}
-    deployment = a_deployment(privacy={"profile": "Private"}, modelRepository=repository, cache=cache)
+    vault = {"address": "https://10.20.0.5", "role": "digits", "key": "models", "egress": {"to": [{"podSelector": {}}]}}
+    decryption = {"vault": vault, "memory": "1Gi"}
+    private = {"profile": "Private"}
+    deployment = a_deployment(privacy=private, modelRepository=repository, cache=cache, decryption=decryption)
     return enforcing(observed={"deployment": deployment})
 
 
@@ -319,6 +322,29 @@ def test_the_egress_of_the_cache_job_is_enforced_if_its_addresses_are_given() ->
     judged = judge(cached(ports=[8443]), ControlName.CACHE_EGRESS)
     assert (judged.state, judged.reason) == (NOT_ENFORCED, "CacheEgressOpen")
     assert "any address on port 8443;" in judged.message
+
+
+def with_vault(address: str, **egress: Any) -> Assessment:
+    """A deployment whose keys are in a vault."""
+    vault = {"address": address, "role": "digits", "key": "models", "egress": egress}
+    deployment = a_deployment(privacy={"profile": "Private"}, decryption={"vault": vault, "memory": "1Gi"})
+    return enforcing(observed={"deployment": deployment})
+
+
+def test_what_a_vault_opens_is_reported() -> None:
+    blocks = [{"ipBlock": {"cidr": "10.20.0.5/32"}}]
+    found = judge(with_vault("https://10.20.0.5:8200", to=blocks), ControlName.VAULT_EGRESS)
+    assert (found.state, found.required) == (ENFORCED, True)
+    assert "every container of the pods, not only prepare, can connect to 10.20.0.5/32 on port 8200" in found.message
+    assert "DNS" not in found.message
+    peers = [*blocks, {"podSelector": {}}, {"namespaceSelector": {}}]
+    found = judge(with_vault("https://vault.example.com", to=peers, ports=[8200, 443]), ControlName.VAULT_EGRESS)
+    assert "10.20.0.5/32, the pods that 2 selectors of spec.decryption.vault.egress.to match" in found.message
+    assert "on ports 8200, 443" in found.message
+    assert "and to the cluster's DNS, which resolves vault.example.com" in found.message
+    policy = judge(with_vault("https://10.20.0.5:8200", to=blocks), ControlName.NETWORK_POLICY)
+    assert "allows egress only to the vault of spec.decryption" in policy.message
+    assert "allows no egress" in judge(enforcing(), ControlName.NETWORK_POLICY).message
 
 
 # --- The traffic.

@@ -75,6 +75,25 @@ def make_signatures_optional(spec: dict[str, Any], _: Settings) -> None:
     spec["verification"] = {**spec["verification"], "require": False}
 
 
+def vault_at(address: str, *cidrs: str) -> dict[str, Any]:
+    """A key in a vault."""
+    peers = [{"ipBlock": {"cidr": cidr}} for cidr in cidrs]
+    vault = {"address": address, "role": "r", "key": "k", "egress": {"to": [{"podSelector": {}}, *peers]}}
+    return {"vault": vault, "memory": "1Gi"}
+
+
+def use_named_vault(spec: dict[str, Any], _: Settings) -> None:
+    spec["decryption"] = vault_at("https://vault.example.com")
+
+
+def use_public_vault(spec: dict[str, Any], _: Settings) -> None:
+    spec["decryption"] = vault_at("https://203.0.113.5:8200")
+
+
+def open_way_to_vault(spec: dict[str, Any], _: Settings) -> None:
+    spec["decryption"] = vault_at("https://10.0.0.5:8200", "10.0.0.5/32", "203.0.113.0/24")
+
+
 def tag_server(spec: dict[str, Any], _: Settings) -> None:
     version = {} if spec.get("triton") == {"image": OWN} else {"version": "26.11"}
     spec["triton"] = version | spec.get("triton", {}) | {"image": "example.org/mine:latest"}
@@ -106,6 +125,11 @@ VIOLATIONS: list[dict[Change, str]] = [
     },
     {leave_out_signatures: "spec.verification.keys", make_signatures_optional: "spec.verification.require"},
     {use_vulnerable_release: "spec.triton.version", use_unknown_release: "spec.triton.version"},
+    {
+        use_named_vault: "spec.decryption.vault.address",
+        use_public_vault: "spec.decryption.vault.address",
+        open_way_to_vault: "spec.decryption.vault.egress.to",
+    },
     {tag_server: "spec.triton.image"},
     {tag_operator: OPERATOR_IMAGE},
 ]
@@ -140,6 +164,11 @@ def test_a_spec_with_k_violations_reports_k_paths(chosen: tuple[Change | None, .
         assert all(path in str(refused.value) for path in expected)
     else:
         render(deployment, settings)
+
+
+@pytest.mark.parametrize("address", ["https://10.0.0.5:8200", "https://[fd00::5]", "https://100.64.0.1"])
+def test_a_vault_at_a_private_address_is_accepted(address: str) -> None:
+    assert find_missing(a_spec(decryption=vault_at(address, "10.0.0.5/32"))) == []
 
 
 def test_an_image_of_the_catalogue_without_a_digest_is_named() -> None:

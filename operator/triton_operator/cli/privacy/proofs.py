@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from triton_operator.api.conditions import RUNTIME_VULNERABLE
+from triton_operator.api.decryption import KeysetRef
 from triton_operator.api.names import CA_CONFIG_MAP, CA_KEY, SERVING_SECRET, proxy_config_name
 from triton_operator.api.privacy import Audit, TLSMode
 from triton_operator.api.spec import ModelDeployment
@@ -22,6 +23,7 @@ from triton_operator.cli.privacy.report import Proof, Setting
 from triton_operator.resources.pod import open_endpoints
 from triton_operator.resources.scan_mode import scan_mode
 from triton_operator.resources.tls import tls_mode
+from triton_operator.resources.vault import vault_of, vault_ports
 from triton_operator.triton.proxy_contract.policy import POLICY_FILE, ProxyPolicy
 
 _EVERYBODY = "everybody whom the NetworkPolicy admits"
@@ -52,6 +54,13 @@ def _cache_egress(deployment: ModelDeployment, status: Status, observed: Observe
     for policy in observed.policies:
         if status.cache and policy["metadata"]["name"] == status.cache.claim_name:
             yield objects.describe_policy(policy)
+
+
+def _vault_egress(deployment: ModelDeployment, _status: Status, _observed: Observed) -> Iterator[Proof]:
+    if vault := vault_of(deployment.spec):
+        yield Proof(
+            "spec.decryption.vault", {"address": vault.address, "ports": ", ".join(map(str, vault_ports(vault)))}
+        )
 
 
 def _tls(deployment: ModelDeployment, _status: Status, observed: Observed) -> Iterator[Proof]:
@@ -126,6 +135,7 @@ _PROOFS: dict[str, Prove] = {
     ControlName.NETWORK_POLICY: _network_policy,
     ControlName.OTHER_POLICIES: _other_policies,
     ControlName.CACHE_EGRESS: _cache_egress,
+    ControlName.VAULT_EGRESS: _vault_egress,
     ControlName.TLS: _tls,
     ControlName.CALLERS: _callers,
     ControlName.AUDIT: _audit,
@@ -162,7 +172,10 @@ def _decryption(deployment: ModelDeployment) -> Setting:
     decryption = deployment.spec.decryption
     if decryption is None:
         return Setting("Decryption", "Off", ())
-    secret = decryption.secret_ref
+    if vault := decryption.vault:
+        facts = {"role": vault.role, "key": f"{vault.transit_path}/{vault.key}", "memory": decryption.memory}
+        return Setting("Decryption", "On", (Proof(f"vault {vault.address}", facts),))
+    secret = decryption.secret_ref or KeysetRef("")
     facts = {"key": f"{secret.key}, which this report does not read", "memory": decryption.memory}
     return Setting("Decryption", "On", (Proof(f"Secret {secret.name}", facts),))
 

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from triton_operator.cli import vault_options
 from triton_operator.cli.failures import CommandFailedError, UsageError
 from triton_operator.cli.interruptions import interruptible
 from triton_operator.cli.run.keys import KeyOption
 from triton_operator.cli.run.models import LocalModels, local_models
 from triton_operator.cli.terminal.output import say
+from triton_operator.cli.vault_options import VaultOptions
 
 if TYPE_CHECKING:
     from triton_operator.api.spec import Spec
-    from triton_operator.encryption.keyset import Keyset
+    from triton_operator.encryption.keyset import KeysetOf
     from triton_operator.local.environment import Environment
     from triton_operator.local.models import StagedModels
     from triton_operator.local.plaintext import Plaintext
@@ -35,6 +37,7 @@ Examples:
   tritonctl run model.pt --cpus 2
   tritonctl run examples/digits.yaml --repository model_repository --http-port 9000
   tritonctl run encrypted/digits --key keyset.json
+  tritonctl run encrypted/digits --vault https://vault.example.com:8200 --vault-key models
 \b
 The first start downloads Triton and torch (1 GB) to ~/.cache/triton-operator, or to TRITON_OPERATOR_CACHE if it is set.
 Requires Linux on x86-64 and Python 3.11 or 3.12. Ctrl-C stops the server; only the cache folder remains.
@@ -67,6 +70,11 @@ def run(
             help="File with the keys of encrypted models; by default, they are entered at the terminal.",
         ),
     ] = None,
+    vault: vault_options.Address = "",
+    vault_key: vault_options.KeyName = "",
+    vault_path: vault_options.TransitPath = "transit",
+    vault_ca_file: vault_options.CAFile = None,
+    vault_token_file: vault_options.TokenFile = None,
     http_port: Annotated[
         int,
         typer.Option(
@@ -114,16 +122,18 @@ def run(
 
     The exit status is 1 if a model cannot be loaded, and 2 if a file is invalid or this machine is not supported.
     """
+    from triton_operator.encryption.errors import VaultError
     from triton_operator.local.errors import LocalError, UnsupportedMachineError
 
     try:
         with interruptible(), local_models(path, repository, name, skip_broken=skip_broken) as found:
-            keys = KeyOption(key, path)
+            options = VaultOptions(vault, vault_key, vault_path, vault_ca_file, vault_token_file)
+            keys = KeyOption(key, options, path)
             keys.check(found.deployment.spec)
             _serve(found, keys, (http_port, grpc_port, metrics_port), cpus, verbose=verbose)
     except UnsupportedMachineError as error:
         raise UsageError(str(error)) from error
-    except LocalError as error:
+    except (LocalError, VaultError) as error:
         raise CommandFailedError(str(error)) from error
     except ModuleNotFoundError as error:
         raise UsageError(f"serving these models requires {error.name}: pip install '.[cli,operator]'") from error
@@ -151,8 +161,8 @@ def _serve(found: LocalModels, keys: KeyOption, requested: tuple[int, int, int],
     planned = plan_environment(cache)
     choose_ports(*requested)
     _say(f"instances and threads are chosen for {chosen}; use --cpus N to change this")
-    keyset = keys.read(deployment.spec)
-    with run_folder(cache) as folder, _memory(folder, keyset) as plaintext:
+    keyset_of = keys.read(deployment.spec)
+    with run_folder(cache) as folder, _memory(folder, keyset_of) as plaintext:
         staged = stage_models(deployment, found.folder, folder, cache, plaintext)
         environment = ensure_environment(planned, step)
         link_backends(environment, folder / "backends")
@@ -161,9 +171,9 @@ def _serve(found: LocalModels, keys: KeyOption, requested: tuple[int, int, int],
 
 
 @contextmanager
-def _memory(run: Path, keyset: Keyset | None) -> Iterator[Plaintext | None]:
+def _memory(run: Path, keyset_of: KeysetOf | None) -> Iterator[Plaintext | None]:
     """The folder in memory for decrypted models; None if the keys are not needed."""
-    if keyset is None:
+    if keyset_of is None:
         yield None
         return
     from triton_operator.local.plaintext import Plaintext, plaintext_folder, swap_warning
@@ -171,7 +181,7 @@ def _memory(run: Path, keyset: Keyset | None) -> Iterator[Plaintext | None]:
     with plaintext_folder(run) as folder:
         if warning := swap_warning():
             _say(warning)
-        yield Plaintext(folder, keyset)
+        yield Plaintext(folder, keyset_of)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The time during which failed requests to a source are retried before the container exits.
+"""The time during which failed requests to a source or a vault are retried before the container exits.
 
 The kubelet then restarts the container with increasing delays; fetched parts are kept. The retries cover short outages,
 and a long outage is still reported as such instead of looking like a slow download.
@@ -23,9 +23,13 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
 class RetryBudget:
     """Shared by the threads of one download: progress of one thread counts for all."""
 
-    def __init__(self, shown: str) -> None:
-        """Start the clock; `shown` is the URL for messages."""
+    def __init__(
+        self, shown: str, reason: str = Reason.SOURCE_UNREACHABLE, failure: str = "no data was received"
+    ) -> None:
+        """Start the clock; `shown` is the URL for messages, `reason` and `failure` describe the end of the budget."""
         self._shown = shown
+        self._reason = reason
+        self._failure = failure
         self._last_progress = time.monotonic()
         self._ended = threading.Event()
 
@@ -47,7 +51,7 @@ class RetryBudget:
         waited = time.monotonic() - self._last_progress
         pause = min(FIRST_PAUSE_SECONDS * 2 ** min(attempts, 10), LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1)
         if waited + pause > WITHOUT_PROGRESS_SECONDS:
-            raise self._unreachable(f"{cause}; no data was received for {waited:.0f} seconds") from cause
+            raise self._unreachable(f"{cause}; {self._failure} for {waited:.0f} seconds") from cause
         self._ended.wait(pause)
 
     def give_up(self, cause: TransientError) -> NoReturn:
@@ -55,4 +59,4 @@ class RetryBudget:
         raise self._unreachable(f"{cause}; every attempt failed, and the server does not support resuming") from cause
 
     def _unreachable(self, message: str) -> PrepareError:
-        return PrepareError(Reason.SOURCE_UNREACHABLE, "", f"{self._shown}: {message}")
+        return PrepareError(self._reason, "", f"{self._shown}: {message}")

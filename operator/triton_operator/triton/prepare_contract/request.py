@@ -40,6 +40,11 @@ KEYSET_DIR = "/decryption-key"
 KEYSET_FILE = "keyset.json"
 """The keyset of `spec.decryption`, in `prepare` only."""
 
+VAULT_DIR = "/decryption-vault"
+VAULT_TOKEN_FILE = "token"  # noqa: S105 -- the name of a file, not a token
+VAULT_CA_FILE = "ca.crt"
+"""The token for the vault of `spec.decryption` and the authorities to trust for it, in `prepare` only."""
+
 CONFIG_DIR = "/config"
 CONFIG_FILE = "models.json"
 """Key in the ConfigMap and file in CONFIG_DIR: a Preparation."""
@@ -93,6 +98,21 @@ class SignatureCheck(Struct, frozen=True):
     require: bool = True
 
 
+class VaultLogin(Struct, frozen=True):
+    """The vault of `spec.decryption`: where and as whom to log in, and the key that unwraps the models' keysets.
+
+    `ca_config_map` and `ca_key` name the user's ConfigMap with the only trusted authorities, "" for those of the image.
+    """
+
+    address: str
+    role: str
+    key: str
+    auth_path: str
+    transit_path: str
+    ca_config_map: str = ""
+    ca_key: str = ""
+
+
 class Download(Struct, frozen=True):
     """A repository to fetch into the writable folder `target`; one of `s3` and `http` is set.
 
@@ -112,7 +132,8 @@ class Preparation(Struct, frozen=True):
     """The models to lay out, the repositories to fetch first, and the models' path in the common repository.
 
     `source_path` is relative to SOURCE_DIR. `verification` is None if signatures are not checked. `decrypts` is set if
-    there is a keyset for encrypted models. `scan` decides about models in which the scan finds something.
+    there is a key for encrypted models, and `vault` if it is in a vault and not in a file. `scan` decides about models
+    in which the scan finds something.
     """
 
     models: tuple[PreparationModel, ...]
@@ -121,6 +142,7 @@ class Preparation(Struct, frozen=True):
     verification: SignatureCheck | None = None
     decrypts: bool = False
     scan: Scan = Scan.WARN
+    vault: VaultLogin | None = None
 
 
 def encode(preparation: Preparation) -> bytes:

@@ -287,6 +287,14 @@ def test_decryption_names_the_secret_that_is_not_read() -> None:
     }
 
 
+def test_decryption_names_the_vault_and_what_it_opens() -> None:
+    vault = {"address": "https://10.0.0.5:8200", "role": "digits", "key": "models", "egress": {"to": [{}]}}
+    report = a_report(a_private_body(decryption={"vault": vault, "memory": "1Gi"}))
+    setting = report.settings[1]
+    facts = {"role": "digits", "key": "transit/models", "memory": "1Gi"}
+    assert by_subject(setting.evidence) == {"vault https://10.0.0.5:8200": facts}
+
+
 @pytest.mark.parametrize(
     ("repository", "shown"),
     [

@@ -1,0 +1,177 @@
+"""A vault with the HashiCorp-compatible API: log in with a pod's token, wrap a keyset, and unwrap it.
+
+Input: an address and what to send. Output: the vault's response, or VaultError. `prepare` and `tritonctl` call it. It
+uses the standard library's client, which follows no redirects and uses no proxies, so a token is sent to the address
+only. Messages quote an error of the vault unless it contains what was sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import http.client
+import ipaddress
+import ssl
+from typing import TypeVar
+from urllib.parse import SplitResult, quote, urlsplit
+
+import msgspec
+
+from triton_operator.api.text import escape
+from triton_operator.encryption.errors import VaultDeniedError, VaultUnreachableError, VaultUntrustedError
+
+ANSWER_SECONDS = 15
+"""Time without data after which a connection counts as broken."""
+
+_RETRIED = frozenset({408, 412, 425, 429})
+"""Client errors after which a retry may succeed; 412 is that of a replica that is behind.
+
+Redirects, with which a standby node names the active one, and errors of the server (5xx) are retried as well.
+"""
+
+_MAX_BYTES = 1 << 20
+_MAX_QUOTED = 200
+
+Response = TypeVar("Response", bound=msgspec.Struct)
+
+
+class _Auth(msgspec.Struct):
+    client_token: str
+
+
+class _LoggedIn(msgspec.Struct):
+    auth: _Auth
+
+
+class _Ciphertext(msgspec.Struct):
+    ciphertext: str
+
+
+class _Wrapped(msgspec.Struct):
+    data: _Ciphertext
+
+
+class _Plaintext(msgspec.Struct):
+    plaintext: str
+
+
+class _Unwrapped(msgspec.Struct):
+    data: _Plaintext
+
+
+class _Failed(msgspec.Struct):
+    errors: list[str] = []
+
+
+class Vault:
+    """The vault at an address."""
+
+    def __init__(self, address: str, ca: str | None = None) -> None:
+        """Does not connect yet. `ca` has the only trusted authorities in PEM form; by default, those of the system.
+
+        Raises ValueError for an address or a PEM text that cannot be used.
+        """
+        self.address = address
+        self._parts = check_address(address)
+        self._tls = ssl.create_default_context(cadata=ca) if self._parts.scheme == "https" else None
+
+    def log_in(self, path: str, role: str, jwt: str) -> str:
+        """Log in with the token of a ServiceAccount at the auth method at `path`; returns the vault's token."""
+        response = self._post(f"auth/{quote(path)}/login", {"role": role, "jwt": jwt}, _LoggedIn, secrets=(jwt,))
+        return response.auth.client_token
+
+    def wrap(self, path: str, key: str, token: str, content: bytes) -> str:
+        """Encrypt with a key of the transit engine at `path`; returns the ciphertext as text."""
+        plaintext = base64.b64encode(content).decode()
+        place, secrets = f"{quote(path)}/encrypt/{quote(key, safe='')}", (token, plaintext)
+        return self._post(place, {"plaintext": plaintext}, _Wrapped, secrets, token).data.ciphertext
+
+    def unwrap(self, path: str, key: str, token: str, ciphertext: str) -> bytes:
+        """Decrypt what `wrap` returned."""
+        place = f"{quote(path)}/decrypt/{quote(key, safe='')}"
+        response = self._post(place, {"ciphertext": ciphertext}, _Unwrapped, (token,), token)
+        try:
+            return base64.b64decode(response.data.plaintext, validate=True)
+        except binascii.Error:
+            raise self._not_a_vault() from None
+
+    def _post(
+        self, path: str, body: dict[str, str], expected: type[Response], secrets: tuple[str, ...], token: str = ""
+    ) -> Response:
+        status, content = self._exchange(path, body, token)
+        if status == http.client.OK:
+            try:
+                return msgspec.json.decode(content, type=expected)
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                # The cause is not chained: it may quote the response.
+                raise self._not_a_vault() from None
+        answer = _describe(status, content, secrets)
+        if status // 100 in {3, 5} or status in _RETRIED:
+            raise VaultUnreachableError(f"{self.address} answered {answer}")
+        raise VaultDeniedError(self.address, status, answer)
+
+    def _exchange(self, path: str, body: dict[str, str], token: str) -> tuple[int, bytes]:
+        """Send a request; returns the status and the beginning of the body."""
+        headers = {"Content-Type": "application/json", "User-Agent": "triton-operator", "X-Vault-Request": "true"}
+        if token:
+            headers["X-Vault-Token"] = token
+        connection = self._connection()
+        try:
+            connection.request("POST", f"/v1/{path}", msgspec.json.encode(body), headers)
+            response = connection.getresponse()
+            return response.status, response.read(_MAX_BYTES)
+        except ssl.SSLCertVerificationError as error:
+            message = f"the certificate of {self.address} is not trusted ({error.verify_message})"
+            raise VaultUntrustedError(message) from error
+        except TimeoutError as error:
+            message = f"{self.address} did not answer for {ANSWER_SECONDS} seconds"
+            raise VaultUnreachableError(message) from error
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "strerror", "") or type(error).__name__
+            raise VaultUnreachableError(f"{self.address} cannot be reached: {reason}") from error
+        finally:
+            connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        if self._tls is None:
+            return http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
+        return http.client.HTTPSConnection(host, port, timeout=ANSWER_SECONDS, context=self._tls)
+
+    def _not_a_vault(self) -> VaultDeniedError:
+        return VaultDeniedError(self.address, http.client.OK, "something other than the API of a vault")
+
+
+def check_address(address: str) -> SplitResult:
+    """The parts of a vault's address; raises ValueError, which says what is wrong.
+
+    Without TLS, tokens and keys could be read on the way, so http:// is accepted for this machine only.
+    """
+    parts = urlsplit(address)
+    _ = parts.port  # Raises ValueError for an invalid one.
+    rest = (parts.path.strip("/"), parts.query, parts.fragment, parts.username, parts.password)
+    if parts.scheme not in {"https", "http"} or not parts.hostname or any(rest):
+        raise ValueError("must be https://HOST or https://HOST:PORT, without a path")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("must begin with https://, because http:// would send keys without encryption")
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _describe(status: int, content: bytes, secrets: tuple[str, ...]) -> str:
+    """The status, and the vault's errors unless they contain a secret that was sent."""
+    shown = f"{status} {http.client.responses.get(status, '')}".rstrip()
+    try:
+        errors = msgspec.json.decode(content, type=_Failed).errors
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return shown
+    text = escape(" ".join("; ".join(errors).split()))
+    if not text or any(secret in text for secret in secrets):
+        return shown
+    return f"{shown}: {text[:_MAX_QUOTED]}"
