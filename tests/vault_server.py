@@ -1,7 +1,7 @@
 """A vault on loopback in the test's process: the login for Kubernetes and the transit engine, with OpenBao's responses.
 
-The statuses and errors are those of OpenBao 2.6.2 (`builtin/credential/kubernetes`, `builtin/logical/transit`). It uses
-TLS if a context is given. `requests` contains the received paths, `answer` can replace the response to a path.
+The statuses and errors are those that OpenBao 2.6.2 has sent to the same requests. It uses TLS if a context is given.
+`requests` contains the received paths, `answer` can replace the response to a path.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class VaultServer:
                 if key not in self.keys:
                     return failed(400, "encryption key not found")
                 return (self._encrypt if action == "encrypt" else self._decrypt)(self.keys[key], body)
-        return failed(404, f'no handler for route "{path.removeprefix("/v1/")}". route entry not found.')
+        unknown = f'no handler for route "{path.removeprefix("/v1/")}". route entry not found.'
+        return failed(404, unknown) if token == OWNER else failed(403, "permission denied")
 
     def _log_in(self, role: str, jwt: str) -> Answer:
         if role not in self.roles:

@@ -82,8 +82,8 @@ def test_the_vault_is_not_contacted_without_an_encrypted_model(pod: Pod, vault: 
             {"jwt": "not.the.token"},
             'denies the login with the role "digits" at auth/kubernetes for the key "models"; it answered 403 ',
         ),
-        ({"auth_path": "k8s"}, 'at auth/k8s for the key "models"; it answered 404 Not Found: no handler for route'),
-        ({"transit_path": "kms"}, 'denies the use of the key "models" at kms with the role "digits"; it answered 404'),
+        ({"auth_path": "k8s"}, 'at auth/k8s for the key "models"; it answered 403 Forbidden: permission denied'),
+        ({"transit_path": "kms"}, 'denies the use of the key "models" at kms with the role "digits"; it answered 403'),
     ],
 )
 def test_a_denial_names_the_vault_the_role_and_the_key(
