@@ -17,7 +17,7 @@ from triton_operator.encryption.errors import DecryptionError, KeysetError
 from triton_operator.encryption.header import read_header
 from triton_operator.encryption.keyset import KeysetOf, read_keyset_file
 from triton_operator.prepare.errors import PlaintextTooLargeError, PrepareError
-from triton_operator.prepare.fetch.space import free_bytes
+from triton_operator.prepare.fetch.space import free_bytes, is_full
 from triton_operator.prepare.layout import empty_folder
 from triton_operator.prepare.repository import Repository
 from triton_operator.prepare.sources import VerifiedModel
@@ -30,9 +30,14 @@ def decrypt_all(
 
     Raises PrepareError, after which nothing is left in the folder.
     """
-    _require_space([model for model in models if model.request.name in encrypted], target)
+    needed = _require_space([model for model in models if model.request.name in encrypted], target)
     try:
         return [_decrypt(model, keyset_of, target) if model.request.name in encrypted else model for model in models]
+    except OSError as error:
+        empty_folder(target)
+        if is_full(error):  # Another process has filled the volume meanwhile.
+            raise PlaintextTooLargeError(needed, free_bytes(target)) from error
+        raise
     except BaseException:
         empty_folder(target)
         raise
@@ -58,8 +63,8 @@ def _decrypt(model: VerifiedModel, keyset_of: KeysetOf, target: Path) -> Verifie
     return model._replace(repository=Repository(target, "/"), request=own)
 
 
-def _require_space(models: Sequence[VerifiedModel], target: Path) -> None:
-    """Compare the sizes in the headers with the volume before anything is decrypted."""
+def _require_space(models: Sequence[VerifiedModel], target: Path) -> int:
+    """Compare the sizes in the headers with the volume before anything is decrypted; returns their sum in bytes."""
     needed = 0
     for model in models:
         folder = model.repository.find_folder(model.request.name, model.request.path)
@@ -70,3 +75,4 @@ def _require_space(models: Sequence[VerifiedModel], target: Path) -> None:
     free = free_bytes(target)
     if needed > free:
         raise PlaintextTooLargeError(needed, free)
+    return needed

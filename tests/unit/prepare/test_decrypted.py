@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,21 @@ def test_models_that_do_not_fit_are_refused_with_both_numbers_before_the_decrypt
     refused = pod.failure()
     assert refused.reason == Reason.PLAINTEXT_TOO_LARGE
     assert "have 0.0 MiB, but the volume of spec.decryption.memory has 0.0 MiB" in refused.message
+    assert list(pod.plaintext.iterdir()) == []
+
+
+def test_a_volume_that_becomes_full_meanwhile_is_reported_like_one_that_is_too_small(
+    pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run fills it after the comparison; a part of the model is in it then."""
+
+    def fill(_folder: Path, _name: str, target: Path, _keys: object) -> None:
+        target.mkdir()
+        (target / "model.pt").write_text("mod")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(decrypted, "decrypt_model", fill)
+    assert pod.failure().reason == Reason.PLAINTEXT_TOO_LARGE
     assert list(pod.plaintext.iterdir()) == []
 
 
