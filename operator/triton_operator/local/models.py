@@ -107,7 +107,8 @@ def stage_models(
         (config / name).write_text(text, encoding="utf-8")
     common = folders.get(preparation.SOURCE_DIR, run)
     try:
-        prepared = prepare(config / preparation.CONFIG_FILE, common, writable)
+        keyset_of = plaintext.keyset_of if plaintext else None
+        prepared = prepare(config / preparation.CONFIG_FILE, common, writable, keyset_of)
     except PrepareError as error:
         raise _local_error(error) from error
     for model in prepared.models:
@@ -119,8 +120,7 @@ def stage_models(
 def _writable_folders(run: Path, plaintext: Plaintext | None) -> Folders:
     """Create the folders of this run, `tmp` included; those for files with parts of encrypted models are in memory."""
     memory = plaintext.folder if plaintext else run
-    keyset = plaintext.keyset_of if plaintext else run / "keyset.json"
-    folders = Folders(memory / "models", run / "verified", memory / "plaintext", keyset)
+    folders = Folders(memory / "models", run / "verified", memory / "plaintext")
     for each in (folders.models, folders.verified, folders.plaintext, memory / "tmp"):
         each.mkdir()
     if plaintext:

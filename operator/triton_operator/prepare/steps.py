@@ -35,26 +35,30 @@ if TYPE_CHECKING:
 
 
 class Folders(NamedTuple):
-    """The folders that `prepare` writes to, and the keys of encrypted models.
+    """The folders that `prepare` writes to, and those with the keys of encrypted models.
 
     `models` is the tree that Triton reads, `verified` has copies of signed models, and `plaintext` decrypted models.
-    `keyset` is the file with the keys, or finds them. `vault` has the token for a vault, which replaces the file.
+    `keyset` is the file with the keys. `vault` has the token for a vault, which replaces the file.
     """
 
     models: Path = Path(MODELS_DIR)
     verified: Path = Path(VERIFIED_DIR)
     plaintext: Path = Path(PLAINTEXT_DIR)
-    keyset: Path | KeysetOf = Path(KEYSET_DIR, KEYSET_FILE)
+    keyset: Path = Path(KEYSET_DIR, KEYSET_FILE)
     vault: Path = Path(VAULT_DIR)
 
 
-def prepare(config: Path, source: Path, folders: Folders) -> Prepared:
-    """Run all steps; raises PrepareError, or OSError if a file cannot be read or written."""
+def prepare(config: Path, source: Path, folders: Folders, keyset_of: KeysetOf | None = None) -> Prepared:
+    """Run all steps; raises PrepareError, or OSError if a file cannot be read or written.
+
+    `keyset_of` replaces the keys that a pod has: `tritonctl run` has those of its user.
+    """
     preparation = _read_preparation(config)
     if preparation.decrypts:
         empty_folder(folders.plaintext)  # An init container may run again, and may fail then.
     repositories = Repositories(source, preparation, fetch_all(preparation.downloads))
-    opened = _decrypt(preparation, _verify(preparation, repositories, config.parent, folders.verified), folders)
+    verified = _verify(preparation, repositories, config.parent, folders.verified)
+    opened = _decrypt(preparation, verified, folders, keyset_of)
     resolved = [resolve_model(model.repository, model.request, config.parent) for model in opened]
     digests = lay_out(resolved, folders.models)
     scans = scan_all(resolved, opened, folders.models, preparation.scan)
@@ -97,7 +101,9 @@ def _verify(
     return [verifier.verify(model.repository, model.request) for model in opened]
 
 
-def _decrypt(preparation: Preparation, models: list[VerifiedModel], folders: Folders) -> list[VerifiedModel]:
+def _decrypt(
+    preparation: Preparation, models: list[VerifiedModel], folders: Folders, keyset_of: KeysetOf | None
+) -> list[VerifiedModel]:
     """Replace encrypted models with their plaintext in memory."""
     encrypted = {model.request.name for model in models if _is_encrypted(model)}
     if not encrypted:
@@ -111,20 +117,18 @@ def _decrypt(preparation: Preparation, models: list[VerifiedModel], folders: Fol
         )
     from triton_operator.prepare.decrypted import decrypt_all  # Slow import, needed for encrypted models only.
 
-    return decrypt_all(models, encrypted, _keys(preparation, folders), folders.plaintext)
+    return decrypt_all(models, encrypted, keyset_of or _keys(preparation, folders), folders.plaintext)
 
 
 def _keys(preparation: Preparation, folders: Folders) -> KeysetOf:
-    """What finds the keyset of a model: in a vault, in the Secret, or as the caller does."""
+    """What finds the keyset of a model in a pod: in a vault, or in the Secret."""
     if preparation.vault:
         from triton_operator.prepare.vault_keys import open_vault
 
         return open_vault(preparation.vault, folders.vault)
-    if isinstance(folders.keyset, Path):
-        from triton_operator.prepare.decrypted import read_keys
+    from triton_operator.prepare.decrypted import read_keys
 
-        return read_keys(folders.keyset)
-    return folders.keyset
+    return read_keys(folders.keyset)
 
 
 def _is_encrypted(model: VerifiedModel) -> bool:
