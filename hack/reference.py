@@ -24,8 +24,8 @@ _INTRODUCTION = """\
 `{version}`, kind `{kind}` (short `{short}`). `make docs` generates this page from
 [the CRD](../crds/modeldeployments.yaml);
 `kubectl explain {short}.spec` shows the same in a terminal. Every field is optional unless it is marked as *required*.
-If a field has a default that the schema does not contain, the operator sets it when it renders pods, so that an upgrade
-does not change pods. The API server rejects a value that violates a bound or a rule, and reports the path of the field.
+Some defaults are not in the schema: the operator applies them when it renders pods, and does not store them in the
+object. The API server rejects a value that violates a bound or a rule, and reports the path of the field.
 """
 
 
@@ -111,7 +111,7 @@ def _type_name(field: Schema) -> str:
     if "items" in field:
         return f"list of {_type_name(field['items'])}"
     if isinstance(field.get("additionalProperties"), dict):
-        return f"map to {_type_name(field['additionalProperties'])}"
+        return f"map of string to {_type_name(field['additionalProperties'])}"
     if "enum" in field:
         return " \\| ".join(f"`{value}`" for value in field["enum"])
     return str(field.get("type", "any"))
@@ -134,10 +134,10 @@ def _bounds(field: Schema) -> Iterator[str]:
         "maximum": "at most {}",
         "minLength": "length at least {}",
         "maxLength": "length at most {}",
-        "minItems": "entries at least {}",
-        "maxItems": "entries at most {}",
-        "minProperties": "entries at least {}",
-        "maxProperties": "entries at most {}",
+        "minItems": "number of entries at least {}",
+        "maxItems": "number of entries at most {}",
+        "minProperties": "number of entries at least {}",
+        "maxProperties": "number of entries at most {}",
         "default": "default {}",
     }
     rows = [word.format(field[key]) for key, word in words.items() if key in field and not isinstance(field[key], dict)]
@@ -146,7 +146,7 @@ def _bounds(field: Schema) -> Iterator[str]:
     if rows:
         yield ", ".join(rows)
     if "items" in field and not field["items"].get("properties"):
-        yield from (f"each entry {bounds}" for bounds in _bounds(field["items"]))
+        yield from (f"for each entry, {bounds}" for bounds in _bounds(field["items"]))
 
 
 def _rules(schema: Schema) -> list[str]:

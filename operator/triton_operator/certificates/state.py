@@ -22,7 +22,7 @@ class Wanted(NamedTuple):
 
 
 class Need(StrEnum):
-    """The reason for another certificate. RESTORE: somebody has edited the stored one."""
+    """What to do with a stored certificate. RESTORE: replace it, because it is not usable or was changed."""
 
     NOTHING = "nothing"
     ISSUE = "issue"
@@ -32,7 +32,7 @@ class Need(StrEnum):
 
 
 class Judgement(NamedTuple):
-    """What must happen, why, and until when NOTHING remains right."""
+    """What must happen, why, and for NOTHING, the time until which it applies."""
 
     need: Need
     why: str = ""
@@ -47,10 +47,10 @@ def judge(
     signing: str,
     now: datetime,
 ) -> Judgement:
-    """Judge a stored certificate, None if there is none.
+    """Decide what must happen to a stored certificate; `facts` is None if there is none.
 
-    `signed_by` is the trusted authority that has signed it, "" if none has; `signing` is the one that signs
-    now.
+    `signed_by` is the trusted authority that has signed it, "" if none has; `signing` is the one
+    that currently signs.
     """
     if facts is None:
         return Judgement(Need.ISSUE, "it does not exist")

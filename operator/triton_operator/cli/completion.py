@@ -18,7 +18,7 @@ Examples:
   tritonctl completion zsh > ~/.zfunc/_tritonctl        (add fpath+=~/.zfunc before compinit in ~/.zshrc)
   tritonctl completion fish > ~/.config/fish/completions/tritonctl.fish
 \b
-`kubectl triton` does not need a script, because kubectl's own completion covers it.
+The kubectl plugin `kubectl triton` does not need a script, because kubectl's own completion covers it.
 """
 
 COMPLETE = "_TRITONCTL_COMPLETE"

@@ -76,7 +76,8 @@ ServiceAccount = Annotated[
 ]
 CertFile = Annotated[str, typer.Option("--cert", metavar="FILE", help="PEM file with the client certificate to send.")]
 KeyFile = Annotated[
-    str, typer.Option("--key", metavar="FILE", help="PEM file with its private key; by default, the file of --cert.")
+    str,
+    typer.Option("--key", metavar="FILE", help="PEM file with its private key; by default, the file passed to --cert."),
 ]
 RequestTimeout = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Time limit for each request.")

@@ -35,7 +35,7 @@ CAFile = Annotated[
     typer.Option(
         "--vault-ca-file",
         metavar="FILE",
-        help="PEM file with the only authorities to trust for the vault; by default, those of the system.",
+        help="PEM file with the CA certificates to trust for the vault; by default, those of the system.",
     ),
 ]
 TokenFile = Annotated[

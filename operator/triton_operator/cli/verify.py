@@ -23,7 +23,7 @@ Examples:
   tritonctl verify model_repository --key release.key.pub
   tritonctl verify models/digits --key old.pub --key new.pub -o json
 \b
-A key is a public key or a CA certificate, in PEM form. A key is named after its file.
+A key is a public key or a CA certificate, in PEM form. The output identifies each key by its file name.
 """
 
 

@@ -15,7 +15,7 @@ _WITHOUT_BASELINE = frozenset({Method.SALIENCY, Method.SMOOTH_GRAD})
 
 
 def notes_on_options(request: ExplanationRequest, row: Array | str, method: Method, *, drawn: bool) -> tuple[str, ...]:
-    """Note each option that has no effect; `drawn` is whether the seed was used."""
+    """Note each option that has no effect; `drawn` is whether random numbers were drawn with the seed."""
     return tuple(f"--{option} has no effect: {why}" for option, why in _unused(request, row, method, drawn=drawn))
 
 
@@ -36,8 +36,8 @@ def _unused(request: ExplanationRequest, row: Array | str, method: Method, *, dr
     if request.baseline is not None and method in _WITHOUT_BASELINE:
         yield "baseline", f"{method} has no baseline"
     if request.patch and method in GRADIENTS:
-        yield "patch", f"{method} attributes each number separately"
+        yield "patch", f"{method} computes an attribution for each number separately"
     elif request.patch and kind is not RowKind.IMAGE:
         yield "patch", "the row is not an image"
     if len(request.names) and kind is RowKind.TEXT:
-        yield "names", "the pieces of a text are its own words and characters"
+        yield "names", "the parts of a text are named by its own words or characters"

@@ -14,7 +14,7 @@ DEFAULT_METRIC = Metric(type=MetricType.CPU, average_utilization=80)
 
 
 def build_autoscaler(deployment: ModelDeployment, autoscaling: Autoscaling) -> Manifest:
-    """The deployment's autoscaler; the default metric is 80 % of the requested CPU."""
+    """The deployment's autoscaler; the default metric is 80% of the requested CPU."""
     name = deployment.metadata.name
     return {
         "apiVersion": "autoscaling/v2",

@@ -1,7 +1,7 @@
 """The sidecar `proxy` of a serving pod: HAProxy, which terminates TLS in front of Triton, and the volumes it mounts.
 
-Pure; `pod` adds both to pods of the TLS modes Managed, Secret and CertManager. It is a native sidecar: the kubelet
-starts it before Triton and ends it afterwards.
+Pure; `pod` adds the container and the volumes to pods in the TLS modes Managed, Secret and CertManager. It is a
+native sidecar: the kubelet starts it before Triton and stops it after Triton.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from triton_operator.triton.proxy_contract.policy import (
 )
 
 PROXY_UID = 65532
-"""Another user than Triton's: a process of a model cannot signal the proxy, even if namespaces were shared."""
+"""Not Triton's user: a model's process could not signal the proxy even if they shared a PID namespace."""
 
-LEAVE_SECONDS = 10
-"""Time between the start of the pod's termination and the proxy's drain, in which the Services remove the pod.
+DRAIN_DELAY_SECONDS = 10
+"""Time between the start of the pod's termination and the proxy's drain, during which the Services remove the pod.
 
-The kubelet sends SIGTERM to a sidecar only after Triton has ended, when connections could no longer be drained.
+The kubelet sends SIGTERM to a sidecar only after Triton has exited, when it is too late to drain connections.
 """
 
-_LEAVE = f"import os, signal, time; time.sleep({LEAVE_SECONDS}); os.kill(1, signal.SIGTERM)"
+_DELAYED_DRAIN = f"import os, signal, time; time.sleep({DRAIN_DELAY_SECONDS}); os.kill(1, signal.SIGTERM)"
 """In Python, because a minimal image has no `sleep`."""
 
 WORK_SIZE = "64Mi"
-"""A few rendered configurations and the certificate; the size counts towards the memory limit if it is used."""
+"""A few rendered configurations and the certificate; the space that is used counts towards the memory limit."""
 
 
 def build_proxy_container(spec: Spec, operator_image: str) -> Manifest:
-    """The container; its probes detect a proxy that does not listen, for which Triton's probes would blame Triton."""
+    """The container; its own probes detect a proxy that does not listen, so that Triton is not reported instead."""
     return {
         "name": CONTAINER_PROXY,
         "image": operator_image,
@@ -59,7 +59,7 @@ def build_proxy_container(spec: Spec, operator_image: str) -> Manifest:
         ],
         "resources": proxy_resources(spec),
         "securityContext": {**LOCKED_DOWN, "runAsUser": PROXY_UID, "runAsGroup": PROXY_UID},
-        # Only a proxy that listens is ready: it first waits for its files, and ends if they are not usable.
+        # Only a proxy that listens is ready: it first waits for its files, and exits if they are not usable.
         "readinessProbe": {
             "tcpSocket": {"port": PORT_HEALTH},
             "periodSeconds": 2,
@@ -68,14 +68,14 @@ def build_proxy_container(spec: Spec, operator_image: str) -> Manifest:
         },
         "livenessProbe": {
             "tcpSocket": {"port": PORT_HEALTH},
-            # More than the time that the proxy waits for its files, after which it ends with a message.
+            # Longer than the proxy waits for its files, after which it exits with a message.
             "initialDelaySeconds": 30,
             "periodSeconds": 10,
             "failureThreshold": 3,
             "timeoutSeconds": 5,
             "terminationGracePeriodSeconds": 5,
         },
-        "lifecycle": {"preStop": {"exec": {"command": ["python3", "-c", _LEAVE]}}},
+        "lifecycle": {"preStop": {"exec": {"command": ["python3", "-c", _DELAYED_DRAIN]}}},
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
@@ -106,7 +106,7 @@ def certificate_secret(deployment: ModelDeployment) -> str:
 
 
 def _certificate(deployment: ModelDeployment) -> Manifest:
-    """The Secret as a volume: of the namespace's Managed certificates, a pod sees only its own."""
+    """The Secret as a volume; in mode Managed, a pod sees only its own certificate of those in the namespace."""
     name = deployment.metadata.name
     secret = certificate_secret(deployment)
     if tls_mode(deployment.spec) is not TLSMode.MANAGED:

@@ -1,4 +1,4 @@
-"""What requests to the API server select, and what the responses contain.
+"""Types for requests to the Kubernetes API server, and for its responses.
 
 `kubernetes_client` takes and returns these types.
 """
@@ -16,7 +16,7 @@ _NO_LIMIT = -1
 
 
 class ObjectList(NamedTuple):
-    """Objects, and the version of their collection: a watch from it misses nothing."""
+    """Listed objects, and the resourceVersion of the list: a watch that starts from it misses no change."""
 
     items: list[Object]
     version: str
@@ -33,7 +33,7 @@ class Event(NamedTuple):
 class Selection:
     """Objects of one resource: the one with a name, those with labels, or all.
 
-    The namespace "" is the default one; None stands for all namespaces, and for resources that have none.
+    The namespace "" is that of the client; None stands for all namespaces, and for resources that have none.
     """
 
     resource: Resource

@@ -148,7 +148,7 @@ def test_shapley_values_are_kept_as_long_as_the_samples_allow(pieces: int, sampl
         (
             "good",
             ExplanationRequest(names=("a",)),
-            "names has no effect: the pieces of a text are its own words and characters",
+            "names has no effect: the parts of a text are named by its own words or characters",
         ),
     ],
 )

@@ -52,10 +52,10 @@ Examples:
   tritonctl bench chinese-texts --text 我爱你 -o json
   tritonctl bench digits --url 127.0.0.1:8000
 \b
-Each connection sends the next request when it has received a response. Requests during --warm-up are not counted. On
-Ctrl-C, the results so far are printed. Through `kubectl port-forward`, only one pod is measured, and the latencies
-include kubectl's overhead; to measure the server alone, run this inside the cluster with --url. The load affects other
-clients.
+Each connection sends the next request when it has received the response to the previous one. Requests during
+--warm-up are not counted. On Ctrl-C, the results so far are printed. Through `kubectl port-forward`, only one pod is
+measured, and the latencies include kubectl's overhead; to measure the server alone, run this inside the cluster with
+--url. The load affects other clients.
 """
 MOST_SECONDS = 300
 INTERRUPTED = 130

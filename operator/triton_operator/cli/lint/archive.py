@@ -17,7 +17,7 @@ from triton_operator.scan.archive import scan_archive
 from triton_operator.triton.model_file.archive import Archive, ArchiveError, FileType, read_file_type
 from triton_operator.triton.model_file.signature import Signature
 
-_SCAN_ADVICE = "spec.verification.scan: Refuse refuses it"
+_SCAN_ADVICE = "pods refuse it if spec.verification.scan is Refuse"
 _EXPORT = "export the module itself: tritonctl export FILE.py:NAME"
 
 
@@ -66,10 +66,11 @@ def _export_again(shown: str) -> str:
     place = ""
     if path.parent.name.isdecimal() and path.parent.parent.name:
         model = path.parent.parent
-        place = f" --to {path_of(str(model.parent))} --name {path_of(model.name)} --version {path.parent.name}"
-    return f"tritonctl export {path_of(shown)}{place} --input [NAME:]TYPE:DIMS --max-batch-size N"
+        names = f" --to {shell_quoted(str(model.parent))} --name {shell_quoted(model.name)}"
+        place = f"{names} --version {path.parent.name}"
+    return f"tritonctl export {shell_quoted(shown)}{place} --input [NAME:]TYPE:DIMS --max-batch-size N"
 
 
-def path_of(shown: str) -> str:
+def shell_quoted(shown: str) -> str:
     """The path, quoted for a shell."""
     return shlex.quote(shown)

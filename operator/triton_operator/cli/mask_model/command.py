@@ -20,8 +20,8 @@ Examples:
   tritonctl mask-model --to models --action hash --key-file hash.key
 \b
 Types: NAME, PHONE, ID_CARD, BANK_CARD, EMAIL, IP, PASSPORT, LICENSE_PLATE, ADDRESS.
-Actions: mask (asterisks), replace (the type), hash (the type and a keyed hash). Reversible tokens are created by the
-client, not by the model: see `with client.masked() as ...` in the SDK.
+Actions: mask (write asterisks), replace (write the type), hash (write the type and a keyed hash).
+Reversible tokens are created by the client, not by the model: see `with client.masked() as ...` in the SDK.
 """
 
 
@@ -46,7 +46,11 @@ def mask_model(
     ] = None,
     key_file: Annotated[
         str,
-        typer.Option("--key-file", metavar="FILE", help="Key of the action hash, relative to the folder of model.py."),
+        typer.Option(
+            "--key-file",
+            metavar="FILE",
+            help="File with the key for the action hash, relative to the folder of model.py.",
+        ),
     ] = "",
 ) -> None:
     """Write a model that masks personal data in Chinese and English text.
