@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 Object = dict[str, Any]
 
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.5
 """Interval between two polls. Each starts kubectl, which uses 0.1 s of a core that the cluster needs too."""
 
 
