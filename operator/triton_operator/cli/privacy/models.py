@@ -1,4 +1,4 @@
-"""Facts about the sources of models, as proofs. Pure."""
+"""Facts about the sources of models, as evidence. Pure."""
 
 from __future__ import annotations
 

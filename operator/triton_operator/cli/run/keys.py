@@ -30,7 +30,8 @@ class KeyOption(NamedTuple):
         """Raise UsageError if the options are missing, contradict each other, or are given without encrypted models."""
         if self.file or self.vault.address:
             self.vault.require_one_source(self.file)
-        self.vault.check()
+        else:
+            self.vault.check()
         if spec.decryption is None and (self.file or self.vault.address):
             option = "--key" if self.file else "--vault"
             raise UsageError(
