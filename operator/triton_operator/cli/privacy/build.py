@@ -14,10 +14,10 @@ from triton_operator.api.model import Model
 from triton_operator.api.privacy import Profile
 from triton_operator.api.spec import ModelDeployment, Spec, parse
 from triton_operator.api.status import Control, ModelState, ModelStatus, Status, Truth
+from triton_operator.cli.privacy.evidence import control_evidence, protections
 from triton_operator.cli.privacy.limits import NOT_COVERED
 from triton_operator.cli.privacy.models import repository_of
 from triton_operator.cli.privacy.observed import Observed
-from triton_operator.cli.privacy.proofs import protections, prove
 from triton_operator.cli.privacy.report import (
     SCHEMA,
     Cluster,
@@ -88,7 +88,7 @@ def _control(control: Control, deployment: ModelDeployment, status: Status, obse
         required=control.required,
         since=control.last_transition_time,
         message=control.message,
-        evidence=prove(control.name, deployment, status, observed),
+        evidence=control_evidence(control.name, deployment, status, observed),
     )
 
 

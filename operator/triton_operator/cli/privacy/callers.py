@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from triton_operator.api.privacy import Client
-from triton_operator.cli.privacy.report import Proof
+from triton_operator.cli.privacy.report import EvidenceItem
 
 
-def describe_callers(clients: tuple[Client, ...], namespace: str) -> Iterator[Proof]:
+def describe_callers(clients: tuple[Client, ...], namespace: str) -> Iterator[EvidenceItem]:
     """One piece of evidence for each entry of `spec.privacy.clients`; public keys are counted, not quoted."""
     for client in clients:
         kind, facts = _identity(client, namespace)
         limit = client.requests_per_second
-        yield Proof(
+        yield EvidenceItem(
             f"caller {client.name}",
             {
                 "kind": kind,

@@ -1,6 +1,7 @@
 """Facts about certificates, from public objects.
 
-Pure. Input: PEM, DER or a Certificate of cert-manager. Output: facts by name, for a `Proof`. Private keys are not read.
+Pure. Input: PEM, DER or a Certificate of cert-manager. Output: facts by name, for `EvidenceItem`. Private keys are
+not read.
 """
 
 from __future__ import annotations
@@ -9,43 +10,43 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from triton_operator.cli.privacy.observed import ServedCertificate
-from triton_operator.cli.privacy.report import Proof
+from triton_operator.cli.privacy.report import EvidenceItem
 from triton_operator.reconcile.times import format_time
 
 if TYPE_CHECKING:
     from cryptography import x509
 
 
-def authorities(pem: str, where: str) -> tuple[Proof, ...]:
+def authorities(pem: str, where: str) -> tuple[EvidenceItem, ...]:
     """The facts about each certificate in a bundle."""
     from cryptography import x509
 
     try:
         found = x509.load_pem_x509_certificates(pem.encode())
     except (ValueError, x509.InvalidVersion) as error:
-        return (Proof(where, {"problem": f"contains no valid certificate: {error}"}),)
+        return (EvidenceItem(where, {"problem": f"contains no valid certificate: {error}"}),)
     total = len(found)
     return tuple(
-        Proof(f"CA certificate {number} of {total} in {where}", _facts_or_problem(certificate))
+        EvidenceItem(f"CA certificate {number} of {total} in {where}", _facts_or_problem(certificate))
         for number, certificate in enumerate(found, 1)
     )
 
 
-def served(found: ServedCertificate) -> Proof:
+def served(found: ServedCertificate) -> EvidenceItem:
     """The certificate that a server presented in a handshake, which has verified it."""
     from cryptography import x509
 
     facts = _facts_or_problem(x509.load_der_x509_certificate(found.der))
-    return Proof(f"certificate presented by {found.address}", {"protocol": found.protocol, **facts})
+    return EvidenceItem(f"certificate presented by {found.address}", {"protocol": found.protocol, **facts})
 
 
-def issued(certificate: dict[str, Any]) -> Proof:
+def issued(certificate: dict[str, Any]) -> EvidenceItem:
     """What cert-manager reports about its Certificate."""
     spec, status = certificate.get("spec", {}), certificate.get("status", {})
     issuer = spec.get("issuerRef", {})
     conditions = (each for each in status.get("conditions", []) if each.get("type") == "Ready")
     ready: dict[str, Any] = next(conditions, {})
-    return Proof(
+    return EvidenceItem(
         f"Certificate {certificate['metadata']['name']}",
         {
             "uid": str(certificate["metadata"].get("uid", "")),
@@ -69,8 +70,8 @@ def key_facts(pem: str) -> dict[str, str]:
     from triton_operator.signing.keys import fingerprint
 
     if "BEGIN CERTIFICATE" in pem:
-        proofs = authorities(pem, "the key")
-        return {"certificates": json.dumps([proof.facts for proof in proofs], ensure_ascii=False)}
+        found = authorities(pem, "the key")
+        return {"certificates": json.dumps([each.facts for each in found], ensure_ascii=False)}
     try:
         key = load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm):

@@ -8,18 +8,18 @@ from triton_operator.api.model import Model
 from triton_operator.api.spec import Spec
 from triton_operator.api.status import Status
 from triton_operator.api.url import shown_url
-from triton_operator.cli.privacy.report import Proof
+from triton_operator.cli.privacy.report import EvidenceItem
 
 
-def describe_sources(spec: Spec, status: Status) -> Iterator[Proof]:
+def describe_sources(spec: Spec, status: Status) -> Iterator[EvidenceItem]:
     """Each model with its source and its signer, and the addresses from which the cache is filled."""
     for model in spec.models:
         signers = ", ".join(each.signed_by for each in status.models if each.name == model.name and each.signed_by)
-        yield Proof(
+        yield EvidenceItem(
             f"model {model.name}", {"source": repository_of(model, spec), "signedBy": signers or "no named key"}
         )
     if spec.cache:
-        yield Proof("spec.cache.egress", {"cidrs": ", ".join(spec.cache.egress.cidrs) or "any address"})
+        yield EvidenceItem("spec.cache.egress", {"cidrs": ", ".join(spec.cache.egress.cidrs) or "any address"})
 
 
 def repository_of(model: Model, spec: Spec) -> str:

@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 
 from triton_operator.api.names import child_labels, selector_labels
-from triton_operator.cli.privacy.report import Proof
+from triton_operator.cli.privacy.report import EvidenceItem
 from triton_operator.cli.status.pods import container_statuses
 from triton_operator.cluster.label_selector import matches
 from triton_operator.cluster.policy_projection import project_policy
 from triton_operator.sdk.cluster_objects import Object
 
 
-def describe_images(pods: Sequence[Object]) -> Iterator[Proof]:
+def describe_images(pods: Sequence[Object]) -> Iterator[EvidenceItem]:
     """The image of each container, and the digests that run, over all pods."""
     running: dict[tuple[str, str], set[str]] = {}
     for pod in pods:
@@ -27,14 +27,16 @@ def describe_images(pods: Sequence[Object]) -> Iterator[Proof]:
             name, image = str(container.get("name", "")), str(container.get("image", ""))
             running.setdefault((name, image), set()).add(digests.get(name, ""))
     for (name, image), found in running.items():
-        yield Proof(f"container {name}", {"image": image, "running": ", ".join(sorted(found - {""})) or "not running"})
+        yield EvidenceItem(
+            f"container {name}", {"image": image, "running": ", ".join(sorted(found - {""})) or "not running"}
+        )
 
 
-def describe_policy(policy: Object) -> Proof:
+def describe_policy(policy: Object) -> EvidenceItem:
     """A NetworkPolicy with its owner, by which one of somebody else is recognized, and its rules."""
     spec = policy.get("spec", {})
     owners = [f"{each.get('kind')} {each.get('name')}" for each in policy["metadata"].get("ownerReferences") or []]
-    return Proof(
+    return EvidenceItem(
         f"NetworkPolicy {policy['metadata']['name']}",
         {
             **identity(policy),
@@ -46,11 +48,11 @@ def describe_policy(policy: Object) -> Proof:
     )
 
 
-def describe_config_map(config_map: Object, key: str, facts: Mapping[str, str]) -> Proof:
+def describe_config_map(config_map: Object, key: str, facts: Mapping[str, str]) -> EvidenceItem:
     """A ConfigMap with the digest of one of its values, and facts about that value."""
     content = str((config_map.get("data") or {}).get(key, ""))
     digest = hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()
-    return Proof(
+    return EvidenceItem(
         f"ConfigMap {config_map['metadata']['name']}", {**identity(config_map), f"sha256 of {key}": digest, **facts}
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from triton_operator.api.status import ControlState, Truth
 from triton_operator.cli.privacy.markup import Markup, document, element, joined
-from triton_operator.cli.privacy.report import ControlEvidence, ModelEvidence, Proof, Report
+from triton_operator.cli.privacy.report import ControlEvidence, EvidenceItem, ModelEvidence, Report
 from triton_operator.cli.privacy.style import STYLE
 
 _VERDICTS = {
@@ -78,9 +78,9 @@ def _controls(controls: Sequence[ControlEvidence]) -> Markup:
     return _table(("Control", "State", "Required", "Since", "Message"), rows)
 
 
-def _evidence(control: str, proofs: Sequence[Proof]) -> Iterable[Markup]:
+def _evidence(control: str, evidence: Sequence[EvidenceItem]) -> Iterable[Markup]:
     yield element("h3", control)
-    yield from _blocks(proofs)
+    yield from _blocks(evidence)
 
 
 def _models(report: Report) -> Markup:
@@ -117,10 +117,10 @@ def _section(title: str, *parts: Markup) -> Markup:
     return element("section", element("h2", title), *(parts or (_paragraph("None."),)))
 
 
-def _blocks(proofs: Sequence[Proof]) -> Iterable[Markup]:
-    for proof in proofs:
-        yield element("p", proof.subject, class_="subject")
-        yield _facts(proof.facts)
+def _blocks(evidence: Sequence[EvidenceItem]) -> Iterable[Markup]:
+    for each in evidence:
+        yield element("p", each.subject, class_="subject")
+        yield _facts(each.facts)
 
 
 def _facts(facts: Mapping[str, str]) -> Markup:

@@ -17,7 +17,7 @@ class _Part(msgspec.Struct, frozen=True, rename="camel"):
     """Common options: camelCase, with all fields."""
 
 
-class Proof(_Part, frozen=True):
+class EvidenceItem(_Part, frozen=True):
     """An object or a setting that shows the state, and facts about it by name."""
 
     subject: str
@@ -64,7 +64,7 @@ class ControlEvidence(_Part, frozen=True):
     required: bool
     since: str
     message: str
-    evidence: tuple[Proof, ...]
+    evidence: tuple[EvidenceItem, ...]
 
 
 class Finding(_Part, frozen=True):
@@ -106,7 +106,7 @@ class Setting(_Part, frozen=True):
 
     name: str
     value: str
-    evidence: tuple[Proof, ...]
+    evidence: tuple[EvidenceItem, ...]
 
 
 class Limit(_Part, frozen=True):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from triton_operator.api.status import Truth
-from triton_operator.cli.privacy.report import Proof, Report
+from triton_operator.cli.privacy.report import EvidenceItem, Report
 from triton_operator.cli.terminal.output import plain_text, table
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _WORDS = {
     Truth.UNKNOWN: ("Unknown", "bold yellow"),
 }
 
-_NOTHING = Proof("", {})
+_NOTHING = EvidenceItem("", {})
 
 
 def render_text(report: Report) -> Group:
@@ -68,5 +68,5 @@ def _head(report: Report) -> Group:
     )
 
 
-def _cells(proof: Proof) -> tuple[str, str]:
-    return proof.subject, ", ".join(f"{name}: {value}" for name, value in proof.facts.items())
+def _cells(evidence: EvidenceItem) -> tuple[str, str]:
+    return evidence.subject, ", ".join(f"{name}: {value}" for name, value in evidence.facts.items())

@@ -26,7 +26,7 @@ from tests.privacy_reports import (
     a_serving_pod,
 )
 from triton_operator.api.status import ControlName, ControlState, Truth
-from triton_operator.cli.privacy.report import Proof, Report
+from triton_operator.cli.privacy.report import EvidenceItem, Report
 from triton_operator.signing.keys import read_key
 from triton_operator.triton.proxy_contract.policy import Caller, ProxyPolicy, encode
 
@@ -37,7 +37,7 @@ def evidence(report: Report, control: ControlName) -> dict[str, dict[str, str]]:
     return by_subject(found.evidence)
 
 
-def by_subject(found: tuple[Proof, ...]) -> dict[str, dict[str, str]]:
+def by_subject(found: tuple[EvidenceItem, ...]) -> dict[str, dict[str, str]]:
     return {each.subject: each.facts for each in found}
 
 
@@ -78,7 +78,7 @@ def test_the_scan_of_each_model_is_reported() -> None:
     assert (unknown.scanned, unknown.scan) == (False, "not reported")
 
 
-def test_sources_and_signers_prove_where_models_come_from() -> None:
+def test_sources_and_signers_show_where_models_come_from() -> None:
     bucket = {"s3": {"bucket": "models", "prefix": "v7", "endpoint": "https://10.0.0.9:9000"}}
     cache = {"size": "5Gi", "egress": {"cidrs": ["10.0.0.0/24"]}}
     body = a_private_body(modelRepository=bucket, models=[{"name": "digits"}, {"name": "texts"}], cache=cache)
@@ -111,7 +111,7 @@ def test_a_broken_certificate_in_a_bundle_does_not_stop_the_report(case: str) ->
     assert any("valid certificate" in each.get("problem", "") for each in facts)
 
 
-def test_policies_prove_the_control_of_the_network() -> None:
+def test_policies_are_evidence_for_the_control_of_the_network() -> None:
     """The deployment's own policy, and those of others that open its pods."""
     own = a_policy(owner="uid-of-digits")
     everything = a_policy("allow-all", selector={})
@@ -132,7 +132,7 @@ def test_policies_prove_the_control_of_the_network() -> None:
     assert evidence(report, ControlName.OTHER_POLICIES)["NetworkPolicy allow-all"]["owner"] == "none"
 
 
-def test_the_policy_of_the_cache_proves_where_its_job_may_connect() -> None:
+def test_the_policy_of_the_cache_shows_where_its_job_may_connect() -> None:
     cache = {"size": "1Gi", "egress": {"cidrs": ["10.0.0.0/8"]}}
     reported = {"cache": {"claimName": "digits-cache-1", "state": "Filled"}}
     report = a_report(a_private_body(cache=cache, status=reported), policies=[a_policy("digits-cache-1")])
@@ -224,7 +224,7 @@ def test_callers_have_a_kind_and_an_identity() -> None:
         ('{"fieldOfAnotherRelease": 1}', "cannot be read, is the operator of another release?"),
     ],
 )
-def test_the_policy_of_the_proxy_proves_who_is_admitted(policy: str, admitted: str) -> None:
+def test_the_policy_of_the_proxy_shows_who_is_admitted(policy: str, admitted: str) -> None:
     config = a_config_map("digits-proxy", **{"policy.json": policy})
     assert (
         evidence(a_report(config_maps={"digits-proxy": config}), ControlName.CALLERS)["ConfigMap digits-proxy"][
