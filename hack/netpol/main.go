@@ -86,7 +86,7 @@ func run(ctx context.Context, chosen options, log *slog.Logger) error {
 // connect creates a client from a kubeconfig file.
 func connect(kubeconfig string) (kubernetes.Interface, error) {
 	if kubeconfig == "" {
-		return nil, fmt.Errorf("--kubeconfig is missing: give the kubeconfig file of the cluster")
+		return nil, fmt.Errorf("--kubeconfig is missing; set it to the kubeconfig file of the cluster")
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {

@@ -50,8 +50,9 @@ def ca(
         raise CommandFailedError(f"{name} has no TLS; see spec.privacy.tls and `tritonctl status {name}`")
     if endpoints.ca_bundle_ref is None:
         raise CommandFailedError(
-            f"the operator does not manage the certificate of {name}: ask its owner for the CA certificate, use those "
-            "of this machine, or, with the mode CertManager, get ca.crt from the Secret of the Certificate"
+            f"the operator does not manage the certificate of {name}. With the mode CertManager, get ca.crt from the "
+            "Secret of the Certificate; otherwise, ask the owner of the certificate for the CA certificate, unless "
+            "clients already trust the CA"
         )
     found = bundle(client, str(deployment["metadata"].get("namespace") or namespace), endpoints.ca_bundle_ref)
     write_result(found, output_file)

@@ -15,7 +15,7 @@ import typer
 EPILOG = """\b
 Examples:
   tritonctl completion bash > ~/.local/share/bash-completion/completions/tritonctl
-  tritonctl completion zsh > ~/.zfunc/_tritonctl        (add fpath+=~/.zfunc before compinit in ~/.zshrc)
+  tritonctl completion zsh > ~/.zfunc/_tritonctl        # add fpath+=~/.zfunc before compinit in ~/.zshrc
   tritonctl completion fish > ~/.config/fish/completions/tritonctl.fish
 \b
 The kubectl plugin `kubectl triton` does not need a script, because kubectl's own completion covers it.

@@ -23,10 +23,14 @@ _MAX_BYTES = 1 << 20
 Address = Annotated[
     str,
     typer.Option(
-        "--vault", metavar="ADDRESS", help="Vault that wraps the keys, instead of --key: https://HOST[:PORT]."
+        "--vault",
+        metavar="ADDRESS",
+        help="OpenBao or HashiCorp Vault server that wraps the keys, instead of --key: https://HOST[:PORT].",
     ),
 ]
-KeyName = Annotated[str, typer.Option("--vault-key", metavar="NAME", help="Key of the vault's transit engine.")]
+KeyName = Annotated[
+    str, typer.Option("--vault-key", metavar="NAME", help="Name of the key in the vault's transit engine.")
+]
 TransitPath = Annotated[
     str, typer.Option("--vault-path", metavar="PATH", help="Path at which the transit engine is mounted.")
 ]

@@ -53,7 +53,7 @@ def replaced(kind: str, _value: str) -> str:
 def hashed(key: bytes) -> Replacement:
     """Return a function that writes the type and the keyed hash of a value, without regard to case and separators."""
     if len(key) < LEAST_KEY:
-        raise MaskingError(f"the key of the action hash has {len(key)} bytes; it needs at least {LEAST_KEY}")
+        raise MaskingError(f"the key of the action `hash` has {len(key)} bytes; it needs at least {LEAST_KEY}")
 
     def replacement(kind: str, value: str) -> str:
         content = _SEPARATORS.sub("", plain(value)).casefold().encode("utf-8", "surrogatepass")

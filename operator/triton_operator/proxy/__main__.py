@@ -1,6 +1,7 @@
 """Command line of the sidecar `proxy`.
 
-Exit status: 0 after SIGTERM, 1 if there were no valid files in time, otherwise the exit status of HAProxy.
+Exit status: 0 after SIGTERM, 1 if there was no valid policy and certificate within `--wait` seconds, otherwise the
+exit status of HAProxy.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     every = ":::{} v4v6" if socket.has_dualstack_ipv6() else "*:{}"
     parser = argparse.ArgumentParser(
         prog="python3 -m triton_operator.proxy",
-        description="Serve Triton with TLS to the callers of a policy.",
+        description="Serve Triton over TLS to the callers that a policy admits.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
@@ -51,12 +52,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--work", type=Path, default=Path(policy.WORK_DIR), help="folder for rendered files")
     add("--haproxy", type=Path, default=PROGRAM, help="program to run")
     add("--https", default=every.format(names.PORT_HTTPS), help="address for clients")
-    add("--health", default=every.format(names.PORT_HEALTH), help="plain address for health checks")
+    add("--health", default=every.format(names.PORT_HEALTH), help="address for health checks, without TLS")
     add("--triton-http", default=defaults.triton_http, help="address of Triton's HTTP server")
     add("--triton-grpc", default=defaults.triton_grpc, help="address of Triton's gRPC server")
     add("--threads", type=int, default=min(4, len(os.sched_getaffinity(0))), help="threads of HAProxy")
     add("--silence", type=int, default=defaults.silence_seconds, help="seconds until a silent client is disconnected")
-    add("--wait", type=float, default=15, help="seconds to wait for valid files")
+    add("--wait", type=float, default=15, help="seconds to wait for a valid policy and certificate")
     add("--drain", type=float, default=30, help="seconds for requests to finish after SIGTERM")
     add("--termination-log", type=Path, default=Path("/dev/termination-log"), help="file for the termination message")
     return parser

@@ -1,8 +1,8 @@
 """Conditions on the rates in HAProxy's tables.
 
-At the end of a period, HAProxy 2.6.12 (Debian 12) sometimes reads a rate that has nothing to do with the events: of 40
-addresses that sent ten requests per second each, the limits refused several in a minute, and the kubelet's probes too.
-Such a rate is higher than any that the proxy can serve.
+At the end of a period, HAProxy 2.6.12 (Debian 12) sometimes reads a wrong rate. In a test, 40 addresses sent ten
+requests per second each, which is below the limits; within a minute, the proxy refused several of them, and probes of
+the kubelet. A wrong rate is higher than any rate that the proxy can serve, so the conditions ignore such rates.
 """
 
 from __future__ import annotations
@@ -11,5 +11,5 @@ _IMPOSSIBLE = 100_000_000
 
 
 def above(rate: str, limit: int) -> str:
-    """A condition: the rate, an expression, is above the limit, and possible."""
+    """Return a condition that is true if the expression `rate` is above the limit, and not impossibly high."""
     return f"{{ {rate} gt {limit} }} !{{ {rate} gt {_IMPOSSIBLE} }}"

@@ -2,7 +2,7 @@
 
 Input: the mounted files, read twice a second, and signals. Output: a running HAProxy, one line for each change, and the
 exit status of the container. Files that are invalid change nothing: HAProxy continues with the last valid ones. The
-first start waits for valid files, and ends with a termination message if there are none in time.
+first start waits up to `Settings.wait_seconds` for valid files, and then ends with a termination message.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ Examples:
 \b
 Types: NAME, PHONE, ID_CARD, BANK_CARD, EMAIL, IP, PASSPORT, LICENSE_PLATE, ADDRESS.
 Actions: mask (write asterisks), replace (write the type), hash (write the type and a keyed hash).
-Reversible tokens are created by the client, not by the model: see `with client.masked() as ...` in the SDK.
+The model cannot restore masked values in a response. To restore them, mask in the client instead: see Client.masked in
+the Python SDK.
 """
 
 
@@ -49,7 +50,7 @@ def mask_model(
         typer.Option(
             "--key-file",
             metavar="FILE",
-            help="File with the key for the action hash, relative to the folder of model.py.",
+            help="File with the key for the action `hash`; the path is relative to the folder of model.py.",
         ),
     ] = "",
 ) -> None:

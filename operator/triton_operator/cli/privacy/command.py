@@ -25,7 +25,7 @@ Examples:
   tritonctl privacy digits -n models
   tritonctl privacy digits -o html --output-file digits-privacy.html
   tritonctl privacy digits -o json
-  tritonctl privacy digits --url 127.0.0.1:8443  also the certificate of the server, through kubectl port-forward
+  tritonctl privacy digits --url 127.0.0.1:8443  # with the server's certificate, through kubectl port-forward
 \b
 The command reads the ModelDeployment and its pods, NetworkPolicies, ConfigMaps and Certificate, but no
 Secret. What cannot be read is listed in the report.
@@ -49,7 +49,7 @@ def privacy(
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
-    """Report every privacy control with its state, the time of its last change and evidence, and what is not covered.
+    """Report the state of each privacy control, with evidence and the time of its last change, and what is not covered.
 
     The exit status is 1 if a control that the profile requires is not enforced, or if its state is unknown.
     """

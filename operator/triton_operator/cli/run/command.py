@@ -67,7 +67,7 @@ def run(
         typer.Option(
             "--key",
             metavar="FILE",
-            help="File with the keys of encrypted models; by default, they are entered at the terminal.",
+            help="File with the keys of encrypted models; by default, tritonctl prompts for them.",
         ),
     ] = None,
     vault: vault_options.Address = "",

@@ -26,7 +26,7 @@ from triton_operator.sdk.kubernetes_client import KubernetesClient
 EPILOG = """\b
 Examples:
   tritonctl status digits -n models
-  tritonctl status -n models                     all in the namespace
+  tritonctl status -n models                     # all in the namespace
   tritonctl status digits --watch
   tritonctl status digits --wait 120
   tritonctl status digits -o json
@@ -53,7 +53,7 @@ def status(
             "--wait",
             metavar="SECONDS",
             min=0,
-            help="Wait up to this long for it to become Ready, and print why it is not Ready yet.",
+            help="Wait up to this long for the ModelDeployment to become Ready, and print why it is not Ready yet.",
         ),
     ] = 0,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Print changes until Ctrl-C.")] = False,

@@ -31,8 +31,8 @@ Examples:
   tritonctl token revoke digits --client shop --id 4f0c6a2e9d1b7c35
 \b
 `create` prints the token to standard output. To standard error, it prints what to add to the spec. The private key
-is stored in ~/.config/triton-operator/tokens, readable only by you. `revoke` prints the list `revoked` to put into the
-spec.
+is stored in ~/.config/triton-operator/tokens, readable only by you. `revoke` prints the new value of the field
+`revoked` for the spec.
 """
 _DAY = 86_400
 _CLIENT = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")

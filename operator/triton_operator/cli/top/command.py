@@ -30,7 +30,7 @@ Examples:
   tritonctl top digits --once -o json
 \b
 QUEUE is the average time that a request waited for a free instance. BATCH is the average number of rows per execution.
-P50 and P99 are shown if the server records them:
+P50 and P99 are shown only if the server records them. To record them, set:
   spec: {triton: {extraArgs: [--metrics-config=summary_latencies=true]}}
 """
 _NO_QUANTILES = (
