@@ -51,7 +51,7 @@ def from_http(url: str) -> Object:
 
 
 def with_secret(name: str) -> list[Object]:
-    """Return specs that name a Secret for fetching, for all models or for one, for pulling, and for TLS."""
+    """Return specs that name a Secret for fetching, for all models or for one, for pulling, TLS, and decryption."""
     repository = {"s3": {"bucket": "models"}, "credentialsSecretRef": {"name": name}}
     models = [{"name": "digits", "modelRepository": repository}]
     return [
@@ -59,6 +59,11 @@ def with_secret(name: str) -> list[Object]:
         {"models": models, "privacy": OPEN},
         changed(MINIMAL, "imagePullSecrets", [{"name": name}]),
         changed(MINIMAL, "privacy", {"tls": {"mode": "Secret", "secretRef": {"name": name}}}),
+        changed(
+            changed(MINIMAL, "decryption", {"secretRef": {"name": name}, "memory": "64Mi"}),
+            "resources",
+            {"limits": {"memory": "1Gi"}},
+        ),
     ]
 
 

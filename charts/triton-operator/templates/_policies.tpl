@@ -26,7 +26,9 @@ matchConditions:
     variables.repositories.filter(each, has(each.credentialsSecretRef)).map(each, each.credentialsSecretRef.name) +
     (has(object.spec.imagePullSecrets) ? object.spec.imagePullSecrets.map(each, each.name) : []) +
     (has(object.spec.privacy) && has(object.spec.privacy.tls) && has(object.spec.privacy.tls.secretRef)
-    ? [object.spec.privacy.tls.secretRef.name] : [])
+    ? [object.spec.privacy.tls.secretRef.name] : []) +
+    (has(object.spec.decryption) && has(object.spec.decryption.secretRef)
+    ? [object.spec.decryption.secretRef.name] : [])
 {{- end -}}
 
 {{/* Additional privileges of containers: for each pod, a list of strings that name the container and the privilege. The
