@@ -1,13 +1,15 @@
 """Write the tree that Triton reads: one folder per model, with links into the source or copies of its files.
 
 The source is mounted read-only at the same path in Triton's container, so links are sufficient, also for large models.
-Files are copied if others could change them after the comparison of their digest. A pod's init containers may run
-again, for example after a restart of the node, so an earlier tree is removed first, but only if it carries the mark of
-`prepare`.
+Files are copied if others could change them after the comparison of their digest. The configuration of a decrypted
+model is written to the volume in memory, because it has parts of the plaintext, and the tree is on a disk. A pod's init
+containers may run again, for example after a restart of the node, so an earlier tree is removed first, but only if it
+carries the mark of `prepare`.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +17,8 @@ from pathlib import Path
 from triton_operator.api.conditions import Reason
 from triton_operator.prepare.copying import copy_files
 from triton_operator.prepare.digest import model_digest, require_digest
-from triton_operator.prepare.errors import PrepareError
+from triton_operator.prepare.errors import PlaintextTooLargeError, PrepareError
+from triton_operator.prepare.fetch.space import is_full
 from triton_operator.prepare.model import ResolvedModel
 from triton_operator.triton.config.constants import CONFIG_NAME
 
@@ -23,16 +26,17 @@ MARK = ".prepared"
 """File that marks a tree of `prepare`; Triton reads folders only."""
 
 
-def lay_out(models: Iterable[ResolvedModel], target: Path) -> list[str]:
+def lay_out(models: Iterable[ResolvedModel], target: Path, plaintext: Path) -> list[str]:
     """Make `target` contain exactly these models, and return their digests, "" for a digest that was not computed.
 
-    Raises PrepareError if `target` contains other files, if there is not enough space, or for a wrong digest.
+    `plaintext` is the volume with decrypted models. Raises PrepareError if `target` contains other files,
+    if there is not enough space, or for a wrong digest.
     """
     _clear(target)
-    return [_lay_out(model, target / model.name) for model in models]
+    return [_lay_out(model, target / model.name, plaintext) for model in models]
 
 
-def _lay_out(model: ResolvedModel, folder: Path) -> str:
+def _lay_out(model: ResolvedModel, folder: Path, plaintext: Path) -> str:
     folder.mkdir(mode=0o755)
     if model.request.copy:
         digest = copy_files(model, folder)
@@ -44,8 +48,25 @@ def _lay_out(model: ResolvedModel, folder: Path) -> str:
         (folder / version).mkdir(exist_ok=True)
     if model.config:
         (folder / CONFIG_NAME).unlink(missing_ok=True)
-        (folder / CONFIG_NAME).write_text(model.config, encoding="utf-8")
+        if plaintext in model.folder.parents:
+            (folder / CONFIG_NAME).symlink_to(_write_in_memory(model, plaintext))
+        else:
+            (folder / CONFIG_NAME).write_text(model.config, encoding="utf-8")
     return digest
+
+
+def _write_in_memory(model: ResolvedModel, plaintext: Path) -> Path:
+    """Replace the configuration of a decrypted model, which only this pod can change; returns the file."""
+    file = model.folder / CONFIG_NAME
+    try:
+        file.write_text(model.config, encoding="utf-8")
+    except OSError as error:
+        if is_full(error):
+            volume = os.statvfs(plaintext)
+            size = volume.f_blocks * volume.f_frsize
+            raise PlaintextTooLargeError(size + len(model.config.encode()), size) from error
+        raise
+    return file
 
 
 def _link(model: ResolvedModel, folder: Path) -> None:

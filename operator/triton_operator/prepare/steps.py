@@ -60,7 +60,7 @@ def prepare(config: Path, source: Path, folders: Folders, keyset_of: KeysetOf | 
     verified = _verify(preparation, repositories, config.parent, folders.verified)
     opened = _decrypt(preparation, verified, folders, keyset_of)
     resolved = [resolve_model(model.repository, model.request, config.parent) for model in opened]
-    digests = lay_out(resolved, folders.models)
+    digests = lay_out(resolved, folders.models, folders.plaintext)
     scans = scan_all(resolved, opened, folders.models, preparation.scan)
     return Prepared(
         tuple(

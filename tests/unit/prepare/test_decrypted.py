@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.encrypted import encrypt
-from tests.pod_folders import Pod
+from tests.pod_folders import CONFIG, Pod
 from tests.signers import Signer
 from triton_operator.api.conditions import Reason
+from triton_operator.api.model import LatestVersions, VersionPolicy
 from triton_operator.encryption.keyset import create_keyset
 from triton_operator.prepare import decrypted
 from triton_operator.triton.prepare_contract.outcome import Prepared
 from triton_operator.triton.prepare_contract.request import PreparationModel
+
+PARAMETER = 'parameters { key: "k" value { string_value: "%s" } }'
+LATEST = VersionPolicy(latest=LatestVersions(1))
 
 
 @pytest.fixture
@@ -47,6 +52,21 @@ def test_a_restarted_pod_decrypts_again(pod: Pod) -> None:
     (pod.plaintext / "left").write_text("of an interrupted run")
     served(pod)
     assert [entry.name for entry in pod.plaintext.iterdir()] == ["digits"]
+
+
+def test_the_configuration_of_an_encrypted_model_is_in_memory_only(tmp_path: Path) -> None:
+    """It is completed, and the tree is on a disk; the search finds that of a model in the clear there."""
+    pod = Pod(tmp_path)
+    encrypt(pod, pod.add("digits", CONFIG + PARAMETER % "secret", v1="m"))
+    pod.add("plain", CONFIG + PARAMETER % "public", v1="plain")
+    pod.ask_for(*(PreparationModel(name, name, version_policy=LATEST) for name in ("digits", "plain")))
+    assert "version_policy" in pod.served()
+    configs = {name: pod.models / name / "config.pbtxt" for name in ("digits", "plain")}
+    assert "secret" in configs["digits"].read_text()
+    assert configs["digits"].resolve() == pod.plaintext / "digits" / "config.pbtxt"
+    on_disk = [file for file in pod.models.rglob("*") if file.is_file() and not file.is_symlink()]
+    assert [file for file in on_disk if b"public" in file.read_bytes()] == [configs["plain"]]
+    assert [file for file in on_disk if b"secret" in file.read_bytes()] == []
 
 
 def test_an_encrypted_model_without_a_key_is_refused(pod: Pod) -> None:
@@ -111,6 +131,19 @@ def test_the_signature_covers_the_ciphertext(pod: Pod, tmp_path: Path, writable:
     cipher.write_bytes(cipher.read_bytes() + b"x")
     assert pod.failure().reason == Reason.SIGNED_FILE_CHANGED
     assert list(pod.plaintext.iterdir()) == []
+
+
+def test_a_volume_without_space_for_the_configuration_is_too_small(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Path.write_text
+
+    def write_outside(file: Path, text: str, **options: Any) -> int:
+        if pod.plaintext in file.parents:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, text, **options)
+
+    pod.ask_for(PreparationModel("digits", "digits", version_policy=LATEST))
+    monkeypatch.setattr(Path, "write_text", write_outside)
+    assert pod.failure().reason == Reason.PLAINTEXT_TOO_LARGE
 
 
 def test_the_signature_of_the_plaintext_does_not_cover_the_ciphertext(tmp_path: Path) -> None:
