@@ -27,7 +27,7 @@ def encrypt(pod: Pod, *models: Path) -> Path:
     return pod.keyset
 
 
-def wrap(pod: Pod, vault: VaultServer, *models: Path, authorities: str | None = None) -> None:
+def wrap(pod: Pod, vault: VaultServer, *models: Path, authorities: bytes | None = None) -> None:
     """Encrypt models in place with keys that the vault wraps, and let the pod log in to it from the next `ask` on."""
     key = VaultKey(Vault(vault.address, authorities), "transit", "models", OWNER)
     for model in models:

@@ -388,7 +388,7 @@ async def _vault_denied(folder: Path) -> World:
 async def _vault_untrusted(folder: Path) -> World:
     authority = Authority()
     with vault_server(authority.issue(folder, ["127.0.0.1"])) as vault:
-        return await _failed_vault(folder, vault, authority.pem)
+        return await _failed_vault(folder, vault, authority.pem.encode())
 
 
 @_state(Reason.VAULT_UNREACHABLE)
@@ -399,7 +399,7 @@ async def _vault_unreachable(folder: Path) -> World:
         return await _failed_vault(folder, vault)
 
 
-async def _failed_vault(folder: Path, vault: VaultServer, authorities: str | None = None) -> World:
+async def _failed_vault(folder: Path, vault: VaultServer, authorities: bytes | None = None) -> World:
     """An encrypted model whose key is in the vault, at an address that is always the same in the message."""
     folders = Folders(folder)
     wrap(folders, vault, folders.add("digits", v1="model"), authorities=authorities)

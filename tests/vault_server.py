@@ -35,14 +35,20 @@ def failed(status: int, *errors: str) -> Answer:
 
 @dataclass
 class VaultServer:
-    """The state of the vault, which a test can change while it runs; a role may use one key."""
+    """The state of the vault, which a test can change while it runs; a role may use one key.
+
+    `tokens` has the key of each valid token of a role, `issued` all such tokens.
+    `admits` decides whether a role admits a ServiceAccount's token; by default, each role admits JWT.
+    """
 
     address: str = ""
     roles: dict[str, str] = field(default_factory=lambda: {"digits": "models"})
     keys: dict[str, AESGCM] = field(default_factory=lambda: {"models": AESGCM(AESGCM.generate_key(256))})
     tokens: dict[str, str] = field(default_factory=dict)
+    issued: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     answer: Callable[[str], Answer | None] = lambda path: None
+    admits: Callable[[str, str], bool] = lambda role, jwt: jwt == JWT
 
     def reply(self, path: str, token: str, body: dict[str, str]) -> Answer:
         """The response to a request."""
@@ -52,23 +58,29 @@ class VaultServer:
         match path.removeprefix("/v1/").split("/"):
             case ["auth", "kubernetes", "login"]:
                 return self._log_in(body["role"], body["jwt"])
+            case ["auth", "token", "revoke-self"] if self.tokens.pop(token, ""):
+                return 204, {}
             case ["transit", "encrypt" | "decrypt" as action, key]:
-                if token != OWNER and self.tokens.get(token) != key:
-                    return failed(403, "1 error occurred:\n\t* permission denied\n\n")
-                if key not in self.keys:
-                    return failed(400, "encryption key not found")
-                return (self._encrypt if action == "encrypt" else self._decrypt)(self.keys[key], body)
+                if token == OWNER or self.tokens.get(token) == key:
+                    return self._use_key(action, key, body)
+                return failed(403, "1 error occurred:\n\t* permission denied\n\n")
         unknown = f'no handler for route "{path.removeprefix("/v1/")}". route entry not found.'
         return failed(404, unknown) if token == OWNER else failed(403, "permission denied")
 
     def _log_in(self, role: str, jwt: str) -> Answer:
         if role not in self.roles:
             return failed(400, f'invalid role name "{role}"')
-        if jwt != JWT:
+        if not self.admits(role, jwt):
             return failed(403, "permission denied")
         token = f"s.{secrets.token_hex(12)}"
         self.tokens[token] = self.roles[role]
+        self.issued.append(token)
         return 200, {"request_id": "r", "data": None, "auth": {"client_token": token, "policies": ["default"]}}
+
+    def _use_key(self, action: str, name: str, body: dict[str, str]) -> Answer:
+        if name not in self.keys:
+            return failed(400, "encryption key not found")
+        return (self._encrypt if action == "encrypt" else self._decrypt)(self.keys[name], body)
 
     @staticmethod
     def _encrypt(key: AESGCM, body: dict[str, str]) -> Answer:
@@ -116,7 +128,7 @@ def _handler(vault: VaultServer) -> type[BaseHTTPRequestHandler]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
                 status, answer = vault.reply(self.path, self.headers.get("X-Vault-Token", ""), body)
-            content = json.dumps(answer).encode()
+            content = json.dumps(answer).encode() if answer else b""
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -12,10 +13,14 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.local.session import SHARED_MEMORY, Serving, User, left_over
+from tests.local.session import SHARED_MEMORY, Serving, User, command_lines, left_over
 from tests.signers import Signer
+from tests.vault_server import OWNER, vault_server
 from triton_operator.encryption.encrypt import encrypt_model
 from triton_operator.encryption.keyset import create_keyset, read_keyset
+from triton_operator.encryption.vault import Vault
+from triton_operator.encryption.vault_key import VaultKey
+from triton_operator.encryption.wrapped_keyset import WrappedKeyset
 from triton_operator.sdk.client import Client
 
 MODELS = Path(__file__).parents[2] / "model_repository"
@@ -98,6 +103,32 @@ def test_the_plaintext_is_only_in_memory_and_only_until_the_end(
         while any("tritonserver" in each for each in left_over(run)):
             assert time.monotonic() < end, left_over(run)
             time.sleep(0.05)
+
+
+def test_a_vault_unwraps_the_key(
+    encrypting_user: User, disk: Path, clear_answers: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token is that of the user, who keeps it; no command line or file contains it, or the unwrapped key."""
+    monkeypatch.setenv("VAULT_TOKEN", OWNER)
+    with vault_server() as vault:
+        key = VaultKey(Vault(vault.address), "transit", "models", OWNER)
+        keyset, wrapped = key.create_keyset()
+        encrypt_model(MODELS / "digits", disk / "wrapped" / "digits", keyset, wrapped)
+        content = json.loads(vault_plaintext(key, wrapped))["key"][0]["keyData"]["value"]
+        vault.requests.clear()
+        with encrypting_user.serving("wrapped/digits", "--vault", vault.address, "--vault-key", "models") as serving:
+            np.testing.assert_allclose(answers(serving), clear_answers, atol=TOLERANCE)
+            assert vault.requests == ["/v1/transit/decrypt/models"]
+            kept = [serving.output, *command_lines()]
+            for folder in (disk, encrypting_user.cache / "runs" / serving.run, in_memory(serving)):
+                kept += [path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file()]
+    assert any(vault.address in each for each in kept)
+    assert [each for each in kept if OWNER in each or content in each] == []
+
+
+def vault_plaintext(key: VaultKey, wrapped: WrappedKeyset) -> bytes:
+    """The keyset, as the vault unwraps it."""
+    return key.vault.unwrap(key.path, key.name, key.token, wrapped.ciphertext)
 
 
 def test_an_object_with_signature_and_encryption_is_served_until_the_ciphertext_changes(

@@ -93,7 +93,8 @@ class VaultOptions(NamedTuple):
 
     def _token(self) -> str:
         if self.token_file:
-            token, source = _read(self.token_file, "--vault-token-file"), f"--vault-token-file: {self.token_file}"
+            content = _read(self.token_file, "--vault-token-file")
+            token, source = content.decode("ascii", errors="replace"), f"--vault-token-file: {self.token_file}"
         else:
             token, source = os.environ.get(TOKEN_VARIABLE, ""), f"the variable {TOKEN_VARIABLE}"
         token = token.strip()
@@ -104,11 +105,11 @@ class VaultOptions(NamedTuple):
         return token
 
 
-def _read(file: Path, option: str) -> str:
+def _read(file: Path, option: str) -> bytes:
     from triton_operator.files import FileTooLargeError, read_file
 
     try:
-        return read_file(file, _MAX_BYTES).decode("ascii", errors="replace").replace("\ufffd", "?")
+        return read_file(file, _MAX_BYTES)
     except OSError as error:
         raise UsageError(f"{option}: {file} cannot be read: {error.strerror}") from error
     except FileTooLargeError as error:

@@ -66,14 +66,14 @@ class _Failed(msgspec.Struct):
 class Vault:
     """The vault at an address."""
 
-    def __init__(self, address: str, ca: str | None = None) -> None:
+    def __init__(self, address: str, ca: bytes | None = None) -> None:
         """Does not connect yet. `ca` has the only trusted authorities in PEM form; by default, those of the system.
 
-        Raises ValueError for an address or a PEM text that cannot be used.
+        Raises ValueError for an address, and ssl.SSLError for a PEM text, that cannot be used.
         """
         self.address = address
         self._parts = check_address(address)
-        self._tls = ssl.create_default_context(cadata=ca) if self._parts.scheme == "https" else None
+        self._tls = ssl.create_default_context(cadata=_pem_text(ca)) if self._parts.scheme == "https" else None
 
     def log_in(self, path: str, role: str, jwt: str) -> str:
         """Log in with the token of a ServiceAccount at the auth method at `path`; returns the vault's token."""
@@ -95,16 +95,24 @@ class Vault:
         except binascii.Error:
             raise self._not_a_vault() from None
 
+    def revoke(self, token: str) -> None:
+        """Revoke a token that `log_in` returned; the vault's policy `default` allows it."""
+        self._send("auth/token/revoke-self", {}, (token,), token)
+
     def _post(
         self, path: str, body: dict[str, str], expected: type[Response], secrets: tuple[str, ...], token: str = ""
     ) -> Response:
+        try:
+            return msgspec.json.decode(self._send(path, body, secrets, token), type=expected)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            # The cause is not chained: it may quote the response.
+            raise self._not_a_vault() from None
+
+    def _send(self, path: str, body: dict[str, str], secrets: tuple[str, ...], token: str) -> bytes:
+        """The body of a successful response."""
         status, content = self._exchange(path, body, token)
-        if status == http.client.OK:
-            try:
-                return msgspec.json.decode(content, type=expected)
-            except (msgspec.MsgspecError, ValueError, RecursionError):
-                # The cause is not chained: it may quote the response.
-                raise self._not_a_vault() from None
+        if status in {http.client.OK, http.client.NO_CONTENT}:
+            return content
         answer = _describe(status, content, secrets)
         if status // 100 in {3, 5} or status in _RETRIED:
             raise VaultUnreachableError(f"{self.address} answered {answer}")
@@ -155,6 +163,11 @@ def check_address(address: str) -> SplitResult:
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ValueError("must begin with https://, because http:// would send keys without encryption")
     return parts
+
+
+def _pem_text(content: bytes | None) -> str | None:
+    """Text between certificates may be anything, but the library accepts ASCII only."""
+    return None if content is None else content.decode("ascii", errors="replace").replace("\ufffd", "?")
 
 
 def _is_loopback(host: str) -> bool:

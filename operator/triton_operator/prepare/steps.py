@@ -7,6 +7,7 @@ or PrepareError. The command line and `tritonctl run` call it.
 from __future__ import annotations
 
 import shutil
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -117,10 +118,12 @@ def _decrypt(
         )
     from triton_operator.prepare.decrypted import decrypt_all  # Slow import, needed for encrypted models only.
 
-    return decrypt_all(models, encrypted, keyset_of or _keys(preparation, folders), folders.plaintext)
+    keys = nullcontext(keyset_of) if keyset_of else _keys(preparation, folders)
+    with keys as opened:
+        return decrypt_all(models, encrypted, opened, folders.plaintext)
 
 
-def _keys(preparation: Preparation, folders: Folders) -> KeysetOf:
+def _keys(preparation: Preparation, folders: Folders) -> AbstractContextManager[KeysetOf]:
     """What finds the keyset of a model in a pod: in a vault, or in the Secret."""
     if preparation.vault:
         from triton_operator.prepare.vault_keys import open_vault
@@ -128,7 +131,7 @@ def _keys(preparation: Preparation, folders: Folders) -> KeysetOf:
         return open_vault(preparation.vault, folders.vault)
     from triton_operator.prepare.decrypted import read_keys
 
-    return read_keys(folders.keyset)
+    return nullcontext(read_keys(folders.keyset))
 
 
 def _is_encrypted(model: VerifiedModel) -> bool:

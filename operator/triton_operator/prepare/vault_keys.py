@@ -1,18 +1,25 @@
 """Open the keysets of encrypted models with a vault, to which the pod logs in with the token of its ServiceAccount.
 
 Input: the VaultLogin of the request, and the folder that the kubelet mounts with the token and the authorities. Output:
-a KeysetOf, or PrepareError. `steps` calls it. The vault's token is only in the memory of this process. Failures that a
-retry can fix are retried for RetryBudget's time; then the container ends, and the kubelet restarts it.
+a KeysetOf, or PrepareError. `steps` calls it. The vault's token is only in the memory of this process, and is revoked
+after use. Failures that a retry can fix are retried for RetryBudget's time; then the container ends, and the kubelet
+restarts it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from triton_operator.api.conditions import Reason
-from triton_operator.encryption.errors import VaultDeniedError, VaultUnreachableError, VaultUntrustedError
+from triton_operator.encryption.errors import (
+    VaultDeniedError,
+    VaultError,
+    VaultUnreachableError,
+    VaultUntrustedError,
+)
 from triton_operator.encryption.keyset import Keyset, KeysetOf
 from triton_operator.encryption.vault import Vault
 from triton_operator.encryption.vault_key import VaultKey
@@ -24,8 +31,12 @@ from triton_operator.triton.prepare_contract.request import VAULT_CA_FILE, VAULT
 Result = TypeVar("Result")
 
 
-def open_vault(login: VaultLogin, folder: Path) -> KeysetOf:
-    """Log in, and return what unwraps the keyset of a model; raises PrepareError."""
+@contextmanager
+def open_vault(login: VaultLogin, folder: Path) -> Iterator[KeysetOf]:
+    """Log in while the block runs; yields what unwraps the keyset of a model. Both raise PrepareError.
+
+    A token that cannot be revoked, for example because the role lacks the policy `default`, expires.
+    """
     vault, jwt = _vault(login, folder), _read_token(folder)
     token = _retried(
         login,
@@ -41,7 +52,11 @@ def open_vault(login: VaultLogin, folder: Path) -> KeysetOf:
             f'denies the use of the key "{login.key}" at {login.transit_path} with the role "{login.role}"',
         )
 
-    return keyset_of
+    try:
+        yield keyset_of
+    finally:
+        with suppress(VaultError):
+            vault.revoke(token)
 
 
 def _vault(login: VaultLogin, folder: Path) -> Vault:
@@ -57,7 +72,7 @@ def _vault(login: VaultLogin, folder: Path) -> Vault:
         raise PrepareError(Reason.VAULT_DENIED, "", f"spec.decryption.vault.address {error}") from error
 
 
-def _read_authorities(login: VaultLogin, folder: Path) -> str | None:
+def _read_authorities(login: VaultLogin, folder: Path) -> bytes | None:
     """The only trusted authorities in PEM form; None for those of the image."""
     if not login.ca_config_map:
         return None
@@ -69,7 +84,7 @@ def _read_authorities(login: VaultLogin, folder: Path) -> str | None:
             f'ConfigMap "{login.ca_config_map}", key "{login.ca_key}" does not exist; it must contain the certificates '
             f"of the authority of {login.address}",
         )
-    return file.read_text(encoding="ascii", errors="replace").replace("\ufffd", "?")  # Comments may contain any text.
+    return file.read_bytes()
 
 
 def _read_token(folder: Path) -> str:

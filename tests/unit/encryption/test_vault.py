@@ -156,11 +156,11 @@ def test_a_server_that_is_no_vault_is_denied(vault: VaultServer, tmp_path: Path,
 def test_only_the_given_authority_is_trusted(tmp_path: Path) -> None:
     own, other = Authority("own"), Authority("other")
     with vault_server(own.issue(tmp_path, ["127.0.0.1"])) as server:
-        for authorities in (None, other.pem):
+        for authorities in (None, other.pem.encode()):
             with pytest.raises(VaultUntrustedError, match="is not trusted"):
                 VaultKey(Vault(server.address, authorities), "transit", "models", OWNER).create_keyset()
         assert server.requests == []
-        VaultKey(Vault(server.address, own.pem), "transit", "models", OWNER).create_keyset()
+        VaultKey(Vault(server.address, own.pem.encode()), "transit", "models", OWNER).create_keyset()
 
 
 @pytest.mark.parametrize(

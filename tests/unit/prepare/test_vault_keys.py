@@ -20,6 +20,8 @@ from triton_operator.encryption.wrapped_keyset import WRAPPED_FILE, read_wrapped
 from triton_operator.prepare.fetch import retry_budget
 from triton_operator.triton.prepare_contract.outcome import Prepared
 
+LOGIN, DECRYPT, REVOKE = "/v1/auth/kubernetes/login", "/v1/transit/decrypt/models", "/v1/auth/token/revoke-self"
+
 
 @pytest.fixture
 def vault() -> Iterator[VaultServer]:
@@ -33,7 +35,7 @@ def pod(tmp_path: Path, vault: VaultServer) -> Pod:
     return a_pod(tmp_path / "pod", vault)
 
 
-def a_pod(root: Path, vault: VaultServer, authorities: str | None = None) -> Pod:
+def a_pod(root: Path, vault: VaultServer, authorities: bytes | None = None) -> Pod:
     root.mkdir()
     pod = Pod(root)
     models = [pod.add(name, v1=f"the plaintext of {name}") for name in ("digits", "linear")]
@@ -60,7 +62,26 @@ def test_one_login_unwraps_the_keys_of_all_models(pod: Pod, vault: VaultServer) 
         file = pod.models / name / "1" / "model.pt"
         assert file.read_text() == f"the plaintext of {name}"
         assert pod.plaintext in file.resolve().parents
-    assert vault.requests == ["/v1/auth/kubernetes/login", *["/v1/transit/decrypt/models"] * 2]
+    assert vault.requests == [LOGIN, DECRYPT, DECRYPT, REVOKE]
+    assert vault.tokens == {}
+
+
+def test_the_token_is_revoked_after_a_denial_as_well(pod: Pod, vault: VaultServer) -> None:
+    vault.roles["digits"] = "others"
+    assert pod.failure().reason == Reason.VAULT_DENIED
+    assert (vault.requests[-1], vault.tokens) == (REVOKE, {})
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_token_that_cannot_be_revoked_does_not_fail_the_preparation(
+    pod: Pod, vault: VaultServer, status: int
+) -> None:
+    """A role may lack the policy that allows it; the token expires then."""
+    vault.answer = lambda path: failed(status, "permission denied") if path == REVOKE else None
+    vault.requests.clear()
+    assert isinstance(pod.prepare(), Prepared)
+    assert vault.requests.count(REVOKE) == 1
+    assert list(vault.tokens) == vault.issued[-1:]
 
 
 def test_the_vault_is_not_contacted_without_an_encrypted_model(pod: Pod, vault: VaultServer) -> None:
@@ -121,10 +142,10 @@ def test_a_changed_wrapped_key_names_the_model_and_leaves_nothing(pod: Pod) -> N
 def test_a_short_outage_is_bridged(pod: Pod, vault: VaultServer) -> None:
     """A sealed vault, a busy one, and one that redirects to another node are temporary."""
     answers = {
-        "/v1/auth/kubernetes/login": [failed(503, "Vault is sealed"), failed(429, "too many requests")],
-        "/v1/transit/decrypt/models": [failed(307)],
+        LOGIN: [failed(503, "Vault is sealed"), failed(429, "too many requests")],
+        DECRYPT: [failed(307)],
     }
-    vault.answer = lambda path: answers[path].pop() if answers[path] else None
+    vault.answer = lambda path: answers[path].pop() if answers.get(path) else None
     assert isinstance(pod.prepare(), Prepared)
     assert not any(answers.values())
 
@@ -143,7 +164,7 @@ def test_a_long_outage_is_reported_and_may_be_retried(
 def test_the_authority_of_the_config_map_is_the_only_one(tmp_path: Path) -> None:
     own, other = Authority("own"), Authority("other")
     with vault_server(own.issue(tmp_path, ["127.0.0.1"])) as vault:
-        pod = a_pod(tmp_path / "pod", vault, own.pem)
+        pod = a_pod(tmp_path / "pod", vault, own.pem.encode())
         vault.requests.clear()
         refused = pod.failure()
         assert refused.reason == Reason.VAULT_UNTRUSTED
@@ -168,12 +189,12 @@ def test_no_token_and_no_key_is_printed_or_left_on_the_disk(
 ) -> None:
     """The search finds a secret in the input, where it belongs, and nowhere else."""
     if denied:
-        vault.answer = lambda path: failed(403, f"{JWT} {sorted(vault.tokens)}") if "decrypt" in path else None
+        vault.answer = lambda path: failed(403, f"{JWT} {vault.issued}") if "decrypt" in path else None
     command = [sys.executable, "-m", "triton_operator.prepare", *pod.arguments()]
     done = subprocess.run(command, capture_output=True, check=False)
     assert (done.returncode == 0) is not denied, done.stderr
     opened = [] if denied else [content_of(pod.source / name, vault) for name in ("digits", "linear")]
-    secrets = [JWT.encode(), *(token.encode() for token in vault.tokens)]
+    secrets = [JWT.encode(), *(token.encode() for token in vault.issued)]
     secrets += [msgspec.json.decode(content)["key"][0]["keyData"]["value"].encode() for content in opened]
     assert len(secrets) == (2 if denied else 4)
     for secret in secrets:
