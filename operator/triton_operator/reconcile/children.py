@@ -18,7 +18,7 @@ from triton_operator.reconcile.history import current_revision
 from triton_operator.reconcile.memory import Memory, PlanInput, plan_input
 from triton_operator.reconcile.messages import join
 from triton_operator.reconcile.observed_state import ObservedState, observe
-from triton_operator.reconcile.plan import is_as_desired, make_plan, recognize
+from triton_operator.reconcile.plan import Plan, is_as_desired, make_plan, recognize
 from triton_operator.reconcile.policy_inputs import PolicyInputs, describe_unread
 from triton_operator.reconcile.policy_notifier import PolicyNotifier
 from triton_operator.reconcile.restored_edits import RestoredEdits
@@ -82,18 +82,22 @@ class ChildReconciler:
             desired.revision,
             converged=None
             if failures or desired.spec_error
-            else self._converged(key, observed, desired, memory, proxy),
+            else _converged(desired, self._observe_again(key, observed, plan, memory), memory, proxy),
             outage=outage_of(failures),
             # An invalid spec is reported at once, whatever else fails.
             is_transient=not desired.spec_error and all(failure.is_transient for failure in failures),
         )
 
-    def _converged(
-        self, key: Key, before: ObservedState, desired: DesiredState, memory: Memory, proxy: ProxyInputs
-    ) -> PlanInput | None:
-        """The input after our writes, if the API server's responses show the desired state."""
-        after = observe(self._cache.snapshot(key, before.now), before.deployment, memory.applied_uids(), before.now)
-        return plan_input(after, proxy, desired.revision) if is_as_desired(desired, after, memory.applied) else None
+    def _observe_again(self, key: Key, before: ObservedState, plan: Plan, memory: Memory) -> ObservedState:
+        """The state after the writes of the plan; most passes have none, and then it is that of before."""
+        if not (plan.writes or plan.pruning):
+            return before
+        return observe(self._cache.snapshot(key, before.now), before.deployment, memory.applied_uids(), before.now)
+
+
+def _converged(desired: DesiredState, after: ObservedState, memory: Memory, proxy: ProxyInputs) -> PlanInput | None:
+    """The input after our writes, if the API server's responses show the desired state."""
+    return plan_input(after, proxy, desired.revision) if is_as_desired(desired, after, memory.applied) else None
 
 
 def _unread(observed: ObservedState, error: ClusterError) -> ChildrenResult:

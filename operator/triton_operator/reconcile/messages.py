@@ -14,8 +14,14 @@ MESSAGE_LIMIT = 1024
 
 def clip(message: str, limit: int = MESSAGE_LIMIT) -> str:
     """One line of at most `limit` printable characters; text that was cut ends with an ellipsis."""
-    message = escape(" ".join(message.split()))
+    if not _is_one_line(message):
+        message = escape(" ".join(message.split()))
     return message if len(message) <= limit else message[: limit - 1] + "…"
+
+
+def _is_one_line(message: str) -> bool:
+    """Whether all characters are printable, with single spaces between words: true of most messages, and cheap."""
+    return message.isprintable() and "  " not in message and message == message.strip()
 
 
 def join(cause: str, *consequences: str) -> str:

@@ -16,4 +16,4 @@ def parse_time(text: str) -> datetime | None:
 
 def format_time(time: datetime) -> str:
     """The text for a time in UTC."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{time.replace(tzinfo=None).isoformat(timespec='seconds')}Z"

@@ -157,14 +157,16 @@ class Process:
     async def _tune_gc(self) -> None:
         """Exclude the objects that stay in memory from garbage collections, and collect less often.
 
-        First imported modules, because filling the caches creates as many objects again.
+        First imported modules. While the caches are filled, almost every new object stays in memory, so collections
+        are rare; they are not disabled, because the API server may be unreachable for days.
         """
         gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
+        gc.set_threshold(1_000_000, 20, 50)
         await self._synced()
         log.info("caches are filled; %d deployments are queued", len(self.queue))
         gc.collect()
         gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
 
     async def _run_kopf(self) -> None:
         """Run Kopf until it ends: after errors in a stream, or when the CRD is deleted."""
