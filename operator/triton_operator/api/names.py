@@ -27,7 +27,7 @@ LABEL_INSTANCE = "app.kubernetes.io/instance"
 LABEL_COMPONENT = "app.kubernetes.io/component"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_PART_OF = "app.kubernetes.io/part-of"
-"""On objects that several deployments share. They have no LABEL_MANAGED_BY, by which children are watched."""
+"""On objects that several deployments share. They do not have LABEL_MANAGED_BY, which selects the watched children."""
 LABEL_DEPLOYMENT = f"{GROUP}/model-deployment"
 LABEL_TRACK = f"{GROUP}/track"
 LABEL_REVISION = f"{GROUP}/revision"
@@ -56,7 +56,7 @@ PORT_HTTP = 8000
 PORT_GRPC = 8001
 PORT_METRICS = 8002
 PORT_HEALTH = 8003
-"""Plain, on the pod's address, only with the sidecar `proxy`: health checks for the kubelet, in no Service."""
+"""Health checks of the kubelet, without TLS; only with the sidecar `proxy`, on the pod's address, in no Service."""
 PORT_HTTPS = 8443
 """HTTP/1.1 and gRPC with TLS, only with the sidecar `proxy`."""
 
@@ -75,7 +75,7 @@ CONTAINER_PROXY = "proxy"
 CA_CONFIG_MAP = "triton-operator-ca"
 """ConfigMap of each namespace with Managed certificates: the CA bundle that clients trust."""
 CA_KEY = "ca.crt"
-"""Its key: PEM, the current authority first, during a rotation followed by the previous one."""
+"""The key of CA_CONFIG_MAP: PEM, with the current authority first and, during a rotation, the previous one after it."""
 SERVING_SECRET = "triton-operator-serving"  # noqa: S105 -- a name
 """Secret of each namespace with the Managed certificates: `<name>.crt` and `<name>.key` of each deployment."""
 AUTHORITY_SECRET = "triton-operator-authority"  # noqa: S105 -- a name
@@ -143,7 +143,7 @@ def audience(namespace: str, name: str) -> str:
 
 
 def token_issuer(namespace: str, name: str, client: str) -> str:
-    """The issuer (`iss`) of the tokens of `tritonctl token` for one caller, so that its keys count for no other."""
+    """The issuer (`iss`) of the tokens of `tritonctl token` for one caller; its keys are not valid for others."""
     return f"{GROUP}/tokens/{namespace}/{name}/{client}"
 
 

@@ -11,6 +11,6 @@ def shown_url(url: str) -> str:
     """A URL without user, password, query and fragment; the text "an invalid URL" for one that cannot be split."""
     try:
         parts = urlsplit(url)
-    except ValueError:  # For example, the CRD accepts more in brackets than addresses.
+    except ValueError:  # For example, the CRD accepts text in brackets that is not an IPv6 address.
         return INVALID
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

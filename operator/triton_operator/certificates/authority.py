@@ -1,8 +1,8 @@
 """One certificate authority: create it, and read it from the data of its Secret.
 
-The certificate is valid for ten years. Clients in the cluster read the bundle again when it changes, so they would
-accept a shorter life; but clients outside the cluster have a copy, which somebody has to renew by hand. A key that may
-have leaked is replaced at once (see `rotation`), and does not wait for an expiry.
+The certificate is valid for ten years. A shorter lifetime would suffice for clients in the cluster, which read
+the bundle again when it changes; but clients outside the cluster have a copy, which somebody has to renew by hand. A
+key that may have leaked is replaced immediately (see `rotation`).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Authority:
 def create_authority(active_from: datetime, generate: Generate = generate_key) -> Authority:
     """A new authority that starts to sign at `active_from`.
 
-    Its key identifier is part of its name, so that verifiers tell two authorities of one bundle apart.
+    Its key identifier is part of its name, so that verifiers can distinguish two authorities in one bundle.
     """
     key = generate()
     identifier = key_id(key)

@@ -36,7 +36,7 @@ def encode_certificate(certificate: x509.Certificate) -> bytes:
 
 
 def key_id(key: PrivateKey) -> x509.SubjectKeyIdentifier:
-    """The identifier with which the certificates of this key, and those that it signs, name it."""
+    """The key identifier: in the certificates of this key, and as that of the issuer in those that it signs."""
     return x509.SubjectKeyIdentifier.from_public_key(key.public_key())
 
 

@@ -1,4 +1,4 @@
-"""Which certificates of one namespace a write changes, and the write itself as data.
+"""Decide which certificates of one namespace to issue in the next write, and build the write as data.
 
 One write may concern several deployments, because all certificates of a namespace are in one Secret: when the authority
 changes, 500 deployments need 10 writes.
@@ -25,7 +25,7 @@ SIZE_LIMIT = 900 << 10
 """Bytes of data up to which certificates are added; Kubernetes accepts 1 MiB."""
 
 _PAIR_SIZE = 2048
-"""Bytes, an upper estimate for one certificate with its key and their names, without further host names."""
+"""Maximum bytes of one certificate and its key, with their names in the Secret, without additional host names."""
 
 
 class Change(NamedTuple):
@@ -36,7 +36,7 @@ class Change(NamedTuple):
 
 
 class CertificatePlan(NamedTuple):
-    """The certificates to issue; `is_full` means that the first of the wanted ones has no room."""
+    """The certificates to issue; `is_full` means that the Secret has no room for the first wanted certificate."""
 
     changes: tuple[Change, ...]
     obsolete: tuple[str, ...] = ()
@@ -57,11 +57,11 @@ def plan_certificates(
     now: datetime,
     obsolete: tuple[str, ...] = (),
 ) -> CertificatePlan:
-    """The next write. The first of the wanted ones is the one whose turn it is; it is always part of the write.
+    """The next write. It always contains the first certificate in `wanted`, if that has to change.
 
-    `obsolete` are certificates that nobody wants. They are removed if something is written in any case, and without
-    changes if the first one has no room next to them. If it has none at all, the others do not matter: in a namespace
-    with many deployments, this is the result for most of them.
+    `obsolete` are certificates that no deployment needs. They are removed together with other changes, or alone if the
+    first wanted certificate has room only without them. If it has no room even then, the plan is full, whatever the
+    other deployments need; in a namespace with many deployments, this is the result for most of them.
     """
     room = SIZE_LIMIT - (data.size if data else 0)
     changes: list[Change] = []
@@ -104,4 +104,4 @@ def _signer(facts: CertificateFacts | None, authorities: Authorities) -> str:
 
 
 _is_signed_by = functools.lru_cache(maxsize=4096)(is_signed_by)
-"""A signature is verified once in 4,096 certificates; the cache needs 3 MB."""
+"""Remembers the results for up to 4,096 certificates, which needs 3 MB."""

@@ -1,7 +1,7 @@
 """Call functions at the same time, in threads that do not outlive the command.
 
 Input: functions that wait for a server. Output: what they return. A `ThreadPoolExecutor` waits for its threads even
-after Ctrl-C, so a server that does not answer would keep the command for the time limit of a request.
+after Ctrl-C, so a server that does not answer would keep the command running until the time limit of the request.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def encrypt(
 def _keysets(
     file: Path | None, options: VaultOptions, *, create_key: bool
 ) -> Callable[[], tuple[Keyset, WrappedKeyset | None]]:
-    """What returns the keyset of the next model: always that of the file, or a new one that the vault wraps."""
+    """Return a function that returns the next model's keyset: that of the file, or a new one that the vault wraps."""
     if file is None:
         if create_key:
             raise UsageError("--create-key requires --key FILE; with --vault, each model has a new key")

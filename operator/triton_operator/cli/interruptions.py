@@ -1,4 +1,4 @@
-"""End a command that has to clean up in the same way for all signals that end it."""
+"""Handle all signals that end a command in the same way, so that the command can clean up."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def open_keyset(file: Path) -> Keyset:
 
 
 def open_keysets(file: Path | None, options: VaultOptions) -> KeysetOf:
-    """Return what finds a model's keyset: in a file, or without one in the vault; raises UsageError."""
+    """Return a function that finds a model's keyset, in the file or, without one, in the vault; raises UsageError."""
     if file is None:
         return options.open().open_keyset
     keyset = open_keyset(file)
@@ -75,7 +75,7 @@ def enter_keyset() -> Keyset:
 
 
 def is_complete(content: bytes) -> bool:
-    """Whether nothing more belongs to the keys: they are one JSON object, or a line that cannot begin one."""
+    """Whether the input is complete: it is a JSON object, or a line that cannot begin one."""
     text = content.decode(errors="replace").lstrip()
     if text.startswith("{"):
         try:

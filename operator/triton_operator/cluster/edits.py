@@ -76,7 +76,7 @@ def _foreign_owners(live: Manifest) -> dict[Path, set[str]]:
 
 
 def _leaves(node: dict[str, Any], path: Path) -> Iterator[Path]:
-    """The paths of the owned values; entries of lists are not told apart."""
+    """The paths of the owned values; entries of lists are not distinguished."""
     fields = {key[2:]: below for key, below in node.items() if key.startswith("f:")}
     if not fields:
         yield path

@@ -32,7 +32,7 @@ def matches(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
 
 
 def _holds(expression: Expression, labels: Mapping[str, str]) -> bool:
-    """An operator of a later API version counts as selecting, so that a policy with one is not overlooked."""
+    """Whether the labels match; an unknown `operator` of a later API version matches, so no policy is overlooked."""
     match expression.operator:
         case "In":
             return expression.key in labels and labels[expression.key] in expression.values

@@ -83,7 +83,7 @@ class ObjectCache:
     def _is_opened_by(self, policy: ObservedPolicy, key: Key) -> bool:
         if not (policy.allows_ingress or policy.allows_egress) or self._is_child(policy, key):
             return False
-        # Pods that do not exist yet have these labels at least.
+        # Pods that do not exist yet will have at least these labels.
         future = child_labels(key[1]) | selector_labels(key[1])
         return any(matches(policy.selector, labels) for labels in (future, *(pod.labels for pod in self.pods.get(key))))
 

@@ -1,8 +1,8 @@
 """Secrets and ConfigMaps of a fixed name that the ModelDeployments of a namespace share, as last seen.
 
-They are no children: each of these deployments is an owner, and only a part of the content belongs to it. `read` makes
-the content from the data, and gets the previous content, so that it need not read unchanged parts again. An older
-version never replaces a newer one. Not thread-safe; used from one event loop.
+They are not children: each of these deployments is an owner, and only a part of the content belongs to it. `read`
+converts the data to the content, and gets the previous content, so that it need not read unchanged parts again. An
+older version never replaces a newer one. Not thread-safe; used from one event loop.
 """
 
 from __future__ import annotations

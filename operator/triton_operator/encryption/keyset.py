@@ -55,7 +55,7 @@ def read_keyset_file(file: Path, name: str) -> Keyset:
     try:
         return read_keyset(read_file(file, MAX_BYTES), name)
     except FileTooLargeError:
-        raise KeysetError(f"{name} has more than {MAX_BYTES >> 20} MiB, so it is no keyset") from None
+        raise KeysetError(f"{name} has more than {MAX_BYTES >> 20} MiB, so it is not a keyset") from None
 
 
 def new_keyset() -> bytes:

@@ -24,7 +24,7 @@ ANSWER_SECONDS = 15
 """Time without data after which a connection counts as broken."""
 
 _RETRIED = frozenset({408, 412, 425, 429})
-"""Client errors after which a retry may succeed; 412 is that of a replica that is behind.
+"""Client errors after which a retry may succeed; a replica that lags behind responds with 412.
 
 Redirects, with which a standby node names the active one, and errors of the server (5xx) are retried as well.
 """

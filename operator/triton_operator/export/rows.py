@@ -24,7 +24,7 @@ from triton_operator.export.forward_runs import (
 from triton_operator.export.tensors import Value, difference, joined, rows_of
 
 _MOST_ROWS = 8
-"""Number of rows of a batch that are also run alone."""
+"""Maximum number of rows of a batch that are also run alone."""
 
 _LARGEST = 64
 """Size of the largest batch that is run, which needs as much memory as on the server."""
@@ -97,7 +97,7 @@ def _largest(module: Forward, example: Run, rows: int) -> Run:
     except ExportError as error:
         raise ExportError(
             f"the module fails for {rows} rows, which max_batch_size allows: "
-            f"{str(error).partition(': ')[2] or error}. Give a smaller max_batch_size"
+            f"{str(error).partition(': ')[2] or error}. Set a smaller max_batch_size"
         ) from error
 
 
@@ -200,8 +200,9 @@ def _with_row(others: Value, own: Value, row: int) -> Value:
 def _no_batch(found: str) -> ExportError:
     return ExportError(
         f"with max_batch_size the first dimension of every input and output is the batch, and here it is not: {found}. "
-        "Rows for objects found in an input cannot be returned to its caller; leave max_batch_size out (0) for a model "
-        "without a batch, or pad the output so that every row of the batch has the same size"
+        "If the number of output rows depends on the content of the inputs (one row per detected object, for example), "
+        "the outputs cannot be split by caller; leave max_batch_size out (0) for a model without a batch, or pad the "
+        "output so that every row of the batch has the same size"
     )
 
 

@@ -34,7 +34,7 @@ _BACKEND = Path(cpu_server.__file__).parent / "backend"
 
 _TIMES_AS_FAR = 4
 """Permitted error of an optimized form relative to the float32 error of the module, both measured against float64. An
-optimized form adds in another order."""
+optimized form adds numbers in another order."""
 
 _ADVICE = "Servers freeze a TorchScript module and optimize its convolutions"
 
@@ -125,7 +125,7 @@ def _is_rounding(run: Run, outputs: Any, tolerance: float, reference: Float64Mod
 def _in_child(work: Callable[[], float]) -> float:
     """Run `work` in a child process; raises its ExportError, and ExportError if the child crashes."""
     read, write = os.pipe()
-    with warnings.catch_warnings(action="ignore"):  # A copy of a process with threads: this one starts none.
+    with warnings.catch_warnings(action="ignore"):  # Python warns about a fork with threads.
         child = os.fork()
     if not child:
         _work_and_end(work, write)
@@ -158,7 +158,7 @@ def _work_and_end(work: Callable[[], float], write: int) -> None:
         outcome = work()
     except ExportError as error:
         outcome = str(error)
-    except BaseException as error:  # noqa: BLE001 - the copy must not continue as the program.
+    except BaseException as error:  # noqa: BLE001 - the child must not return to the caller's code.
         outcome = f"{_ADVICE}, and that fails: {sentence(error) if isinstance(error, Exception) else error}"
     os.write(write, pickle.dumps(outcome))
     os._exit(0)

@@ -92,7 +92,7 @@ def _remove_abandoned(runs: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove the folder last, because the next run finds what is left of this one by it.
+    """Remove the folder last, because the next run uses it to find what this one left behind.
 
     Other users can create files with the same prefix, which only they can remove.
     """

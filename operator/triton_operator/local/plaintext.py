@@ -1,8 +1,8 @@
 """A folder in memory for decrypted models, which is removed however the command ends.
 
 Input: the folder of a run. Output: a folder on a tmpfs that only this user can read. At a normal end and after a
-signal, this process removes it. After SIGKILL, the program `removal` does, and the next run if that was killed as well
-(`folders`).
+signal, this process removes it. After SIGKILL, the program `removal` removes it; if that was killed as well, the next
+run does (see `folders`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NO_CORE = 1
 
 
 class Plaintext(NamedTuple):
-    """The folder in memory for the decrypted models of a run, and what finds the keys to decrypt them with."""
+    """The folder in memory for the decrypted models of a run, and the function that finds the keys to decrypt them."""
 
     folder: Path
     keyset_of: KeysetOf

@@ -63,7 +63,7 @@ def hashed(key: bytes) -> Replacement:
 
 
 def read_key(path: Path) -> bytes:
-    """Read the key of the action `hash` from a file; a line break at the end is no part of it."""
+    """Read the key of the action `hash` from a file; a line break at the end is not part of it."""
     try:
         return path.read_bytes().rstrip(b"\r\n")
     except OSError as error:

@@ -25,7 +25,7 @@ _LONGEST_GIVEN = 2
 _NAME = -5.5
 """A word is a name."""
 _UNKNOWN = -16.0
-"""A character that is no word."""
+"""A character that is not a word."""
 _LABEL_WORD = -11.0
 """A word of the list of labels, if the dictionary lacks it."""
 _LABELLED = 6.0

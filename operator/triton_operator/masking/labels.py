@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 REACH = 28
-"""Characters before a number in which a label is searched."""
+"""Number of characters before a number in which a label is searched."""
 
 _OTHER = re.compile(
     r"order|invoice|tracking|parcel|shipment|reference|\bref\b|transaction|serial|\bsku\b|\bisbn\b|barcode|batch|\bitem\b"
@@ -22,7 +22,7 @@ _OTHER = re.compile(
 
 
 def label(text: str, start: int, wanted: re.Pattern[str]) -> bool | None:
-    """Return whether the closest label before `start` is a wanted one; None if there is no label.
+    """Return whether the closest label before `start` matches `wanted`; None if there is no label.
 
     A label counts only within its clause.
     """

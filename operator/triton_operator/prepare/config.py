@@ -159,7 +159,7 @@ def _read(name: str, path: Path, shown: str) -> Message:
 
 
 def _named(request: PreparationModel, chosen: ChosenConfig, also: str) -> ChosenConfig:
-    """Use the object's name of the model; a file may contain this name, none, or `also`, that of its folder."""
+    """Set the model's name in the object; a file may contain this name, no name, or `also`, the name of its folder."""
     try:
         found = chosen.config.name
     except ConfigError as error:

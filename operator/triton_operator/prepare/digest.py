@@ -19,7 +19,7 @@ from triton_operator.prepare.repository import entries
 from triton_operator.triton.prepare_contract.outcome import CONTENT_LENGTH
 
 BUDGET = 256 << 20
-"""Size of a model above which the digest is computed only on request: a pod waits while 1.7 GB/s are read."""
+"""Size of a model above which the digest is computed only on request: it delays the start of a pod, at 1.7 GB/s."""
 
 _THREADS = 4
 _END = 64 << 10
@@ -75,7 +75,7 @@ def require_digest(model: ResolvedModel, found: str) -> None:
 
 
 def file_names(model: ResolvedModel) -> list[str]:
-    """Paths relative to the model's folder, through links; `resolve_model` has limited their number."""
+    """Paths relative to the model's folder, following links; `resolve_model` has limited their number."""
     found = (
         str(entry.path.relative_to(model.folder))
         for name in model.entries

@@ -47,7 +47,7 @@ def _files(model: ResolvedModel, tree: Path) -> list[tuple[str, Path]]:
 
 
 def _refused(findings: list[ScanFinding], signer: str) -> list[ScanFinding]:
-    """A signer vouches for code that nobody can judge, but not for archives that deceive or code that leaves torch."""
+    """The findings that count: a signature permits code that the scan cannot judge, and no other kind of finding."""
     return [each for each in findings if not (signer and each.kind == FindingKind.UNRESTRICTED_CODE)]
 
 

@@ -124,7 +124,7 @@ def _decrypt(
 
 
 def _keys(preparation: Preparation, folders: Folders) -> AbstractContextManager[KeysetOf]:
-    """What finds the keyset of a model in a pod: in a vault, or in the Secret."""
+    """Provide the function that finds the keyset of a model in a pod: in a vault, or in the Secret."""
     if preparation.vault:
         from triton_operator.prepare.vault_keys import open_vault
 

@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 
 @contextmanager
 def open_vault(login: VaultLogin, folder: Path) -> Iterator[KeysetOf]:
-    """Log in while the block runs; yields what unwraps the keyset of a model. Both raise PrepareError.
+    """Log in while the block runs; yields a function that unwraps the keyset of a model. Both raise PrepareError.
 
     A token that cannot be revoked, for example because the role lacks the policy `default`, expires.
     """

@@ -38,7 +38,7 @@ def key_files(policy: ProxyPolicy) -> dict[str, str]:
 
 
 def authenticate(policy: ProxyPolicy, folder: Path) -> list[str]:
-    """Rules that refuse requests of everybody who is no caller; none if everybody is admitted."""
+    """Rules that refuse requests of everybody who is not a caller; no rules if everybody is admitted."""
     if policy.callers is None:
         return []
     lines = [
@@ -107,6 +107,6 @@ def _limit_rates(callers: tuple[Caller, ...], folder: str) -> list[str]:
             for caller in limited
         ),
         *refuse(RATE_LIMITED, "if { var(txn.too_many) -m found }", folder),
-        # Only requests that pass count, so a client that tries too often still gets its rate.
+        # Only admitted requests count, so a client that sends too many still gets its rate.
         "http-request sc-inc-gpc0(0) if limited",
     ]

@@ -69,7 +69,7 @@ def _enumerate(names: Sequence[str]) -> str:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    """As clients compare: `*` stands for one label."""
+    """Whether a name matches, as clients compare them: `*` stands for one label."""
     pattern, name = pattern.lower(), name.lower()
     if pattern.startswith("*."):
         return name.partition(".")[2] == pattern[2:]

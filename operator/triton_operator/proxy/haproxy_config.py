@@ -120,7 +120,7 @@ def _defaults(policy: ProxyPolicy, placement: Placement) -> dict[str, list[str]]
             "timeout http-request 10s",
             # For idle connections with HTTP/2; those with HTTP/1.1 are closed after `timeout client`.
             f"timeout http-keep-alive {age}s",
-            # The TLS handshake has this limit too. So has a client that does not read. It does not end the pauses of a
+            # Also the limit of the TLS handshake, and of a client that does not read. It does not limit pauses of a
             # stream, because `timeout server` applies while the server can respond.
             f"timeout client {placement.silence_seconds}s",
             # A model may compute for a long time; clients have their own limits.

@@ -2,7 +2,7 @@
 
 Input: the callers of a checked policy. Output: lines of a `frontend`. The model of an HTTP request is part of its path;
 that of a gRPC call is a field of each message, which the filter in `grpc_messages.lua` reads. The variable `txn.model`
-is for the audit log; for gRPC it is what the first message seems to say, and decides nothing.
+is for the audit log; for gRPC it is taken from the first message without a full check, and no rule depends on it.
 """
 
 from __future__ import annotations

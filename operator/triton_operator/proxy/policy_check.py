@@ -82,7 +82,7 @@ def _check_certificate(where: str, rule: CertificateRule, *, has_authorities: bo
 
 
 def _printable(where: str, text: str, *, required: bool = False) -> None:
-    """ASCII only: the same text in another encoding could be taken for it."""
+    """Raise ProxyError unless the text is printable ASCII, which has only one encoding."""
     if not text.isascii() or (text and not text.isprintable()) or len(text) > _LONGEST or (required and not text):
         raise ProxyError(f"{where}: {text[:60]!r} is not printable ASCII of at most {_LONGEST} characters")
 

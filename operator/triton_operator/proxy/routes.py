@@ -121,7 +121,7 @@ def lengths(folder: str) -> list[str]:
     """Rules that refuse bodies of unknown length; gRPC announces the length of each message."""
     return [
         *refuse(LENGTH_REQUIRED, "if post !grpc !{ req.hdr(content-length) -m found }", folder),
-        # Triton gets a small body at once, so a client that sends it slowly keeps nothing of Triton.
+        # Triton gets a small body in one piece, so a client that sends it slowly does not occupy Triton.
         "http-request wait-for-body time 10s if post !grpc",
         "http-request wait-for-body time 5s at-least 1 if get !grpc",
         *refuse_at_once(MALFORMED, "if get !grpc { req.body_len gt 0 }", folder),

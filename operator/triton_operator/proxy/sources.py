@@ -20,7 +20,7 @@ MAX_NEW_CONNECTIONS = 10_000
 MAX_CANCELLED = 10_000
 """Cancelled requests of one address within PERIOD_SECONDS, if it cancels more than half of its requests."""
 MAX_CANCELLED_OF_CONNECTION = 1000
-"""Cancelled requests of one connection. Every response counts for two requests, so unfinished ones do not add up."""
+"""Cancelled requests of one connection. Every response offsets two requests, so unfinished ones do not accumulate."""
 MAX_OF_CANCELLING_SOURCE = 200
 """The same for an address above MAX_CANCELLED; more than the 100 unfinished requests of a connection."""
 PERIOD_SECONDS = 10
@@ -43,7 +43,7 @@ def source_backends() -> dict[str, list[str]]:
         f"backend {_CONNECTIONS}": [f"stick-table type ipv6 size 10k expire 1m store conn_cur,{rates}"],
         f"backend {_HEALTH}": [f"stick-table type ipv6 size 10k expire 1m store conn_cur,conn_rate({period})"],
         f"backend {_REQUESTS}": ["stick-table type ipv6 size 10k expire 1m store conn_cur"],
-        # A stream that is not reset closes its connection. Others cannot, so they become slow.
+        # The refusal of a stream closes its connection. If the client has reset the stream, it cannot, so it is slowed.
         f"backend {_REFUSING}": ["filter lua.cancelled_streams", "http-request reject"],
     }
 
@@ -101,7 +101,7 @@ def limit_requests(folder: str) -> list[str]:
 
 
 def refuse_cancelled() -> list[str]:
-    """The first choice of a backend: the one that refuses."""
+    """The first rule that chooses a backend: the one that refuses requests."""
     return [f"use_backend {_REFUSING} if {{ var(txn.refused) -m str {_REASON} }}"]
 
 

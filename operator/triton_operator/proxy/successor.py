@@ -18,7 +18,7 @@ _SERVER = "successor"
 
 
 def choose_successor() -> list[str]:
-    """The first choice of a backend, and the audit log, which the new worker writes."""
+    """The first rule that chooses a backend, and a rule that leaves the audit log to the new worker."""
     old = "{ stopping } !{ ssl_c_used }"
     return [
         f"http-response set-log-level silent if {{ srv_name {_SERVER} }}",

@@ -51,7 +51,7 @@ def token_key_files(policy: ProxyPolicy) -> dict[str, str]:
 
 
 def verifier(policy: ProxyPolicy, folder: Path, thread: int) -> dict[str, list[str]]:
-    """The section. Its response is 200 with the caller and the expiry, 401 for an invalid token, 403 for a stranger."""
+    """The section. It responds 200 with caller and expiry, 401 to an invalid token, and 403 if no caller matches."""
     if not has_tokens(policy):
         return {}
     callers = policy.callers or ()

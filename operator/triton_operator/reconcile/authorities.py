@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SETTLING = timedelta(hours=1)
-"""After a start, an old authority is kept for so long: its certificates are only now issued again."""
+"""How long an old authority is kept after a start, because its certificates are issued again only then."""
 
 
 class AuthorityUnusableError(TritonOperatorError):

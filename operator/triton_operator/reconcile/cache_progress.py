@@ -65,7 +65,7 @@ def _judge_events(events: Sequence[PodEvent]) -> Diagnosis | None:
 
 
 def _judge_job(caching: Caching) -> Diagnosis | None:
-    """Its pods, and their termination messages, no longer exist."""
+    """The failure of the Job itself, for when its pods and their termination messages no longer exist."""
     if caching.job is None or not caching.job.failed:
         return None
     message = f"Job {caching.generation.name} failed: {caching.job.message}"

@@ -49,7 +49,7 @@ def decide_caching(deployment: ModelDeployment, children: Mapping[ChildId, Child
     generation = Generation(
         name=name,
         filled=filled,
-        # An existing claim may have been enlarged by hand, and Kubernetes shrinks none.
+        # An existing claim may have been enlarged by hand, and Kubernetes cannot shrink it.
         size=claim_state.requested or cache.size,
         job=needs_job and (job_state is None or _may_stay(job_state, recipe(deployment.spec), now)),
     )

@@ -47,7 +47,7 @@ class CertificateReports:
     async def find_edits(self, plan: CertificatePlan, deployment: Metadata, *, existed: bool) -> dict[str, Edit | None]:
         """The edited certificates of a plan by deployment, None for a deleted one.
 
-        `existed`: the certificate of the deployment whose pass it is was there.
+        `existed`: `deployment`, whose pass this is, had a certificate.
         """
         deleted = {
             wanted.name: None

@@ -101,7 +101,7 @@ def _converged(desired: DesiredState, after: ObservedState, memory: Memory, prox
 
 
 def _unread(observed: ObservedState, error: ClusterError) -> ChildrenResult:
-    """Nothing is written. Without the permission, a retry by the work queue would be too early."""
+    """The result if nothing is written. If permission is denied, an early retry by the work queue cannot help."""
     current = current_revision(observed)
     outage = None if isinstance(error, DeniedError) else error
     return ChildrenResult(describe_unread(error), current.summary() if current else None, outage=outage)

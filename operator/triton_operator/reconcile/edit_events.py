@@ -28,7 +28,7 @@ _NAMED = 5
 
 
 def describe(what: str, edit: Edit | None) -> str:
-    """Who has changed what; no edit: it was deleted."""
+    """Describe who has changed what; without an `edit`, `what` was deleted."""
     if edit is None:
         return f"somebody else deleted {what}"
     who = f"field manager {_join(edit.managers)}" if edit.managers else "somebody else"

@@ -106,7 +106,7 @@ def summarize(failures: Sequence[FailedWrite], namespace: str) -> Blocked | None
 
 
 def _children(failures: Iterable[FailedWrite]) -> frozenset[ChildId]:
-    """Their children; a shared object is none."""
+    """The children of these writes; a shared object is not a child."""
     return frozenset((failure.kind, failure.name) for failure in failures if isinstance(failure.kind, Kind))
 
 

@@ -32,7 +32,7 @@ from triton_operator.reconcile.pods import created_at, is_stuck, waits_for_image
 from triton_operator.reconcile.times import parse_time
 
 _SHARED = (Kind.CONFIG_MAP, CA_CONFIG_MAP)
-"""Of all deployments; it is watched as a child only if somebody adds our label."""
+"""Shared by all deployments; it is observed as a child only if somebody adds our label."""
 
 PENDING_GRACE = timedelta(seconds=5)
 """How long a pod may stay in ContainerCreating before its Events are read."""

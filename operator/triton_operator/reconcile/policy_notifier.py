@@ -1,4 +1,4 @@
-"""Ask the kubelet to mount a changed policy of the proxy at once.
+"""Make the kubelet mount a changed policy of the proxy immediately.
 
 Input: a plan that was carried out. Output: an annotation on each pod with the policy. The kubelet updates mounted
 ConfigMaps whenever a pod changes, otherwise about once a minute, which is too late for a caller whose access was

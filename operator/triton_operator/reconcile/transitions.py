@@ -11,7 +11,7 @@ from triton_operator.api.conditions import READY, Reason
 from triton_operator.api.status import Condition, Status, Truth
 
 _QUIET = frozenset({Reason.ROLLING_OUT, Reason.CACHING, Reason.SUSPENDED, Reason.SCALED_TO_ZERO})
-"""Reasons that the user requested, so they are no warnings."""
+"""Reasons that the user requested, so they are not warnings."""
 
 
 class NewEvent(NamedTuple):

@@ -29,7 +29,7 @@ class ProxyInputs(NamedTuple):
 
 
 ABSENT = "absent"
-"""In place of the uid of a ServiceAccount that does not exist, so that no token is accepted as one of it."""
+"""Replaces the uid of a ServiceAccount that does not exist, so that no token is accepted for it."""
 NO_INPUTS = ProxyInputs()
 OFFLINE = ProxyInputs(cluster=Issuer("", ()), texts=None)
 """For rendering without a cluster: the policy shows callers without keys."""

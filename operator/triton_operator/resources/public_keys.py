@@ -127,7 +127,7 @@ def canonical_subject(text: str) -> str:
 
 
 def is_printable(text: str) -> bool:
-    """Whether the proxy accepts this text in a policy, of which it otherwise rejects the whole."""
+    """Whether the proxy accepts this text; with any other text, it rejects the whole policy."""
     return text.isascii() and text.isprintable() and len(text) <= LONGEST_TEXT
 
 

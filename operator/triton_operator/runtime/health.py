@@ -1,7 +1,8 @@
 """Liveness, readiness and metrics over HTTP.
 
-`/healthz` fails if a restart would help: dead or stuck watches, or a queue that no worker serves. An unreachable API
-server is no such reason. `/readyz` succeeds when the caches are filled, also for an operator that does not lead.
+`/healthz` fails if a restart would help: dead or stuck watches, or a queue that no worker serves. It does not
+fail if the API server is unreachable. `/readyz` succeeds when the caches are filled, also for an operator that does not
+lead.
 """
 
 from __future__ import annotations

@@ -157,8 +157,8 @@ class Process:
     async def _tune_gc(self) -> None:
         """Exclude the objects that stay in memory from garbage collections, and collect less often.
 
-        First imported modules. While the caches are filled, almost every new object stays in memory, so collections
-        are rare; they are not disabled, because the API server may be unreachable for days.
+        The first call is for imported modules. While the caches are filled, almost every new object stays in memory, so
+        collections are rare; they are not disabled, because the API server may be unreachable for days.
         """
         gc.freeze()
         gc.set_threshold(1_000_000, 20, 50)

@@ -105,7 +105,7 @@ class SharedWatches:
     def _with_changed_certificates(
         self, old: SharedObject[ServingData] | None, new: SharedObject[ServingData] | None
     ) -> Iterable[Key]:
-        """Those whose own certificate or owner reference is another one; a write for one leaves all others alone."""
+        """The deployments whose own certificate or owner reference has changed; a write for one leaves others alone."""
         before, after = (each.content.pairs if each else {} for each in (old, new))
         lost = (old.owners if old else frozenset()) - (new.owners if new else frozenset())
         for key in self._of_namespace(old, new):

@@ -59,7 +59,7 @@ def build_reflectors(
             namespace,
             selector=SELECTOR,
             project=partial(projector.project, kind, with_owned=True),
-            project_listed=partial(project_child, kind, with_owned=True),  # each comes once
+            project_listed=partial(project_child, kind, with_owned=True),  # a list has each object once
             sink=ChildHandler(kind, namespace, cache.children, queue),
             unreadable=unreadable,
         )

@@ -1,4 +1,4 @@
-"""Scan one archive: its structure, the code and the pickles in it, and the native code that it brings along.
+"""Scan one archive: its structure, the code and the pickles in it, and the native code that it contains.
 
 Input: an open file and its name for the findings. Output: findings. Tensors are not read.
 """
@@ -20,7 +20,7 @@ _COMPILED = "data/aotinductor/"
 
 _PYTHON = (".py", ".pyc", ".pyd", ".whl")
 _OLDEST_FORMAT = "model.json"
-"""Names the files with code, which can be anywhere then; torch can be built with or without a reader for it."""
+"""Names the files with code, which can then be anywhere; only some builds of torch can read this format."""
 
 
 def scan_file(opened: BinaryIO, file: str) -> Iterator[ScanFinding]:

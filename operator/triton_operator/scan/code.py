@@ -33,12 +33,12 @@ _WORD = re.compile(rf"(?<![A-Za-z0-9_])(?:getattr|ops|__torch__|{'|'.join(sorted
 _OPERATOR = re.compile(r"ops\.([A-Za-z0-9_]+)\.([A-Za-z0-9_]+)")
 _DECLARATION = re.compile(r"ops\s*:")
 _TYPE = re.compile(r"__torch__((?:\.[A-Za-z0-9_]+){0,4})")
-"""As many parts as identify a class of a library; without a limit, a chain of types is read once for each of them."""
+"""Up to four parts, which identify a class of a library; without a limit, long chains would take quadratic time."""
 _GETATTR = re.compile(r"getattr\([A-Za-z0-9_.]{1,300}, \"([^\"\\\n]{0,300})\"\)")
 _DOT_BEFORE_COMMENT = re.compile(r"\.[\s\\]*#")
 _BLANKS = " \t\r\n\f\v\\\0"
 _MOST_BLANKS = 4096
-"""Blanks before a word that are followed back on its line; torch writes at most a few."""
+"""Maximum number of blanks that are skipped in front of a word; torch writes at most a few."""
 
 _CUSTOM = "no Triton image contains it: use torch's own operators, or build an image that loads its library"
 _REMOVE = "remove it and export again"
@@ -148,7 +148,7 @@ def _check_type(text: str, position: int) -> Iterator[_Hit]:
 
 
 def _check_getattr(text: str, position: int) -> Iterator[_Hit]:
-    """A use of `getattr`; torch writes it for attributes whose names are no identifiers, always in the same form."""
+    """A use of `getattr`; torch writes it for attributes whose names are not identifiers, always in the same form."""
     found = _GETATTR.match(text, position)
     if found is None:
         yield _Hit(position, "hides the name of an attribute (getattr)")

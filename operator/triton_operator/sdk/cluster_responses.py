@@ -39,7 +39,9 @@ def explained(stop: Stop | None = None) -> Iterator[None]:
     except (ApiException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         if stop is not None and stop.stopped:
             return
-        if isinstance(error, ValueError) and "header value" in str(error):  # The text, and a traceback, have the token.
+        if isinstance(error, ValueError) and "header value" in str(
+            error
+        ):  # The error's text and traceback contain the token.
             raise explain_config(ValueError("the token has a line break or another control character")) from None
         if isinstance(error, ApiException) and error.status:
             raise explain_response(error.status, str(error.body or ""), str(error.reason or "")) from error
@@ -90,7 +92,7 @@ def decode(text: bytes, path: str) -> Object:
 
 
 def items_of(page: Object, path: str) -> list[Object]:
-    """Return the objects in a page of a list; raises UnreachableError if it is no such page."""
+    """Return the objects in a page of a list; raises UnreachableError for any other content."""
     items = page.get("items") or []
     if not isinstance(items, list) or not all(isinstance(each, dict) for each in items):
         raise UnreachableError(

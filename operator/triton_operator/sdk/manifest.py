@@ -86,7 +86,7 @@ def spec_of(fields: Mapping[str, Any]) -> Manifest:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
-            raise InvalidRequestError(name, f"is no field of a spec; {hint}")
+            raise InvalidRequestError(name, f"is not a field of a spec; {hint}")
     spec = {known[name]: value for name, value in fields.items()}
     if isinstance(spec.get("models"), list | tuple):
         spec["models"] = [{"name": each} if isinstance(each, str) else each for each in spec["models"]]

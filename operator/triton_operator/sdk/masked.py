@@ -16,7 +16,7 @@ from triton_operator.sdk.prediction import Prediction
 
 
 class MaskedClient:
-    """As a `Client` whose server sees no personal data that is found; `counts` has what was masked, by type."""
+    """Like `Client`, but masks the personal data that it finds in requests; `counts` has the masked values by type."""
 
     def __init__(
         self,

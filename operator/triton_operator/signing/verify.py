@@ -61,7 +61,7 @@ def _read_signature(folder: Path) -> bytes:
         ) from error
     except FileTooLargeError:
         raise VerificationError(
-            Reason.SIGNATURE_INVALID, f"{SIGNATURE_FILE} has more than {MAX_BYTES >> 20} MiB, so it is no signature"
+            Reason.SIGNATURE_INVALID, f"{SIGNATURE_FILE} has more than {MAX_BYTES >> 20} MiB, so it is not a signature"
         ) from None
 
 

@@ -110,7 +110,7 @@ async def test_a_spec_is_applied_from_keyword_arguments(server: FakeApiServer, c
 def test_an_invalid_deployment_is_reported(tmp_path: Path) -> None:
     """Before a request is sent."""
     for file, spec, sentence in (
-        (None, {"model": []}, "model: is no field of a spec; did you mean models"),
+        (None, {"model": []}, "model: is not a field of a spec; did you mean models"),
         (MANIFEST, {"replicas": 2}, "replicas: is set in addition to a manifest"),
         (MANIFEST | {"metadata": {"name": "other"}}, {}, "metadata.name: is other, and this client is for digits"),
         (MANIFEST | {"metadata": {"name": "digits", "namespace": "x"}}, {}, r"Client\('digits', 'x'\)"),

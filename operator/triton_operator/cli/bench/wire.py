@@ -115,7 +115,7 @@ def _over_http(
 
 
 def _explained(endpoint: ServerAddress, message: str) -> str:
-    """The message, in a sentence about TLS if it comes from that."""
+    """The message of an error; an error of TLS is explained."""
     failure = tls_failure(message, endpoint.target, endpoint.server_name) if endpoint.security.trust else None
     return f"UNAVAILABLE: {failure}" if failure else message
 

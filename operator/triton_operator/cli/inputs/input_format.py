@@ -26,7 +26,7 @@ class InputFormat(Enum):
 
 
 def detect_format(content: bytes, file: Path) -> InputFormat:
-    """Return the file's format. By content, numbers in the last line are a table; anything else is text."""
+    """Return the file's format. If the content decides, numbers in the last line mean a table, anything else text."""
     extension = file.suffix.lower()
     if content.startswith(_IMAGES) or extension in _IMAGE_EXTENSIONS:
         return InputFormat.IMAGE

@@ -1,4 +1,4 @@
-"""Generate inputs for a model, to load it without a file.
+"""Generate inputs for a model, for a load test without a file.
 
 Pure for a given seed. Input: the model's interface. Output: an array for each input: small integers, fractions from 0
 to 1 and short texts, which most models accept. For the others, the user passes a file.

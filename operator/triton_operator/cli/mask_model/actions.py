@@ -12,7 +12,7 @@ def parse_actions(types: str, actions: Sequence[str], key_file: str) -> dict[Kin
     """Return an action for each type; raises UsageError for unknown words and for actions that a model cannot do."""
     kinds = [_kind(each) for each in types.split(",") if each.strip()] or list(Kind)
     chosen = dict.fromkeys(kinds, Action.REPLACE)
-    for each in sorted(actions, key=lambda each: "=" in each):  # The action of one type wins over that of all.
+    for each in sorted(actions, key=lambda each: "=" in each):  # The action of one type overrides that of all.
         kind, separator, action = each.rpartition("=")
         for target in [_kind(kind)] if separator else kinds:
             if target not in chosen:
@@ -29,7 +29,7 @@ def _kind(word: str) -> Kind:
     try:
         return Kind(word.strip().upper())
     except ValueError:
-        raise UsageError(f"{word.strip()!r} is no type; use {', '.join(Kind)}") from None
+        raise UsageError(f"{word.strip()!r} is not a type; use {', '.join(Kind)}") from None
 
 
 def _action(word: str) -> Action:

@@ -80,7 +80,7 @@ def key_facts(pem: str) -> dict[str, str]:
 
 
 def _facts_or_problem(certificate: x509.Certificate) -> dict[str, str]:
-    """The library decodes names and extensions only when they are read; who writes a bundle must not stop a report."""
+    """The library decodes names and extensions only when they are read; an invalid one must not prevent the report."""
     try:
         return _facts(certificate)
     except (ValueError, TypeError) as error:

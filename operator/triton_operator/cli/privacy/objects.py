@@ -33,7 +33,7 @@ def describe_images(pods: Sequence[Object]) -> Iterator[EvidenceItem]:
 
 
 def describe_policy(policy: Object) -> EvidenceItem:
-    """A NetworkPolicy with its owner, by which one of somebody else is recognized, and its rules."""
+    """A NetworkPolicy with its rules, and with its owner, which shows whether it is somebody else's."""
     spec = policy.get("spec", {})
     owners = [f"{each.get('kind')} {each.get('name')}" for each in policy["metadata"].get("ownerReferences") or []]
     return EvidenceItem(

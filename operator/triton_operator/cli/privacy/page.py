@@ -1,4 +1,4 @@
-"""The HTML form of a report: one page that can be filed.
+"""The HTML form of a report: one self-contained page.
 
 Pure. Input: a `Report`. Output: HTML without scripts, links and external resources.
 """

@@ -14,7 +14,7 @@ class OutputFormat(StrEnum):
 
 
 class ReportFormat(StrEnum):
-    """How a report is printed; `html` is a page that can be filed."""
+    """How a report is printed; `html` is one self-contained page."""
 
     TABLE = "table"
     JSON = "json"

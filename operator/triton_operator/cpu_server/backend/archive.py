@@ -1,4 +1,4 @@
-"""Detect the kind of a model file before torch opens it, and word load errors.
+"""Detect the kind of a model file before torch opens it, and write a clear message for load errors.
 
 Input: a path. Output: its kind, or `LoadError`, a sentence that Triton writes to its log and the kubelet to the pod's
 status. `torchscript_file` and `aotinductor_file` call it.

@@ -36,7 +36,7 @@ _FILES = {"aotinductor": aotinductor_file}
 
 _PARAMETERS = {"DISABLE_OPTIMIZED_EXECUTION", "INFERENCE_MODE", "INTRA_OP_THREAD_COUNT", "INTER_OP_THREAD_COUNT"}
 _FORMS_TO_TRY = 2
-"""From this number of forms on, the preferred form is tried, because another one is safer."""
+"""Minimum number of forms for a trial of the preferred form; with fewer, there is no safer form to use instead."""
 
 
 class TritonPythonModel:

@@ -2,7 +2,7 @@
 
 `resources` writes a ProxyPolicy into the ConfigMap `<name>-proxy`, and `proxy` reads it again whenever the mounted file
 changes. It contains public keys and names only. A pod can run an older `proxy` than the operator, so an unknown field
-is an error: ignoring a restriction would open the door. `proxy` then keeps the last policy that it understood.
+is an error: if it were ignored, a restriction could be lost. `proxy` then keeps the last policy that it understood.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ def test_types_and_actions_are_parameters_of_the_model(tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--types", "PHONES"], "'PHONES' is no type; use NAME, PHONE, "),
+        (["--types", "PHONES"], "'PHONES' is not a type; use NAME, PHONE, "),
         (["--action", "erase"], "'erase' is no action; use mask, replace or hash"),
         (["--action", "tokenize"], "tokens need the vault of the client"),
         (["--action", "hash"], "the action `hash` needs --key-file"),

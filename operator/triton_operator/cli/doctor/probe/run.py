@@ -25,13 +25,13 @@ START_SECONDS = 120.0
 CHANGE_SECONDS = 30.0
 """For a change of a policy to take effect; network plugins need up to a few seconds."""
 _LINES = 3
-"""Consecutive attempts with the same result that count."""
+"""Required number of consecutive attempts with the same result."""
 _POLL_SECONDS = 0.5
 _POLICIES = CHILDREN[Kind.NETWORK_POLICY]
 
 
 class ProbeFailedError(CommandFailedError):
-    """The test shows nothing; the message says why."""
+    """The test has no result; the message says why."""
 
 
 class ProbeOutcome(NamedTuple):
