@@ -32,7 +32,7 @@ class Need(StrEnum):
 
 
 class Judgement(NamedTuple):
-    """What must happen, why, and for NOTHING, the time until which it applies."""
+    """What must happen, and why; if that is NOTHING, `until` is the time up to which this applies."""
 
     need: Need
     why: str = ""

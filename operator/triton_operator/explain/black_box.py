@@ -154,7 +154,8 @@ def _notes(method: Method, request: ExplanationRequest, players: int, found: Val
     change = found.full - found.base
     if method is Method.OCCLUSION and abs(change - found.shares.sum()) > abs(change) / 2:
         notes.append(
-            "pieces stand in for each other, so one at a time explains little of it; kernel-shap shares it out"
+            "some pieces can replace each other, so masking one at a time explains little of the prediction; "
+            "kernel-shap divides it among them"
         )
     if request.method is Method.AUTO and method is Method.OCCLUSION:
         notes.append(

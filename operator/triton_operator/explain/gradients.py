@@ -93,7 +93,7 @@ class _SingleInputModule:
 
         if not set(others) < set(range(len(others) + 1)):
             raise ExplanationError(
-                "others", f"are arguments {sorted(others)}; places count from 0, and the row's is left"
+                "others", f"are arguments {sorted(others)}; positions start at 0, and only that of the row is omitted"
             )
         self._module = module
         self._others = {place: torch.from_numpy(array) for place, array in others.items()}

@@ -80,7 +80,9 @@ def choose_coalitions(players: int, samples: int, seed: int) -> Coalitions:
     least = least_samples(players)
     if samples < least:
         raise ExplanationError(
-            "samples", f"{players} pieces need {least} evaluations or more, {samples} are allowed; or use occlusion"
+            "samples",
+            f"{players} pieces need at least {least} evaluations, but {samples} are allowed; "
+            "allow more, or use occlusion",
         )
     return _heaviest_and_sampled(players, samples - _ENDS, np.random.default_rng(seed))
 

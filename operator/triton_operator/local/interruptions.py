@@ -43,7 +43,7 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def _deferred_interruptions() -> Iterator[None]:
-    """Defer interruptions to the end of the block; within Popen, one would lose the process ID."""
+    """Defer interruptions to the end of the block; an interruption within Popen would lose the process ID."""
     if threading.current_thread() is not threading.main_thread():  # Python handles signals only in the main thread.
         yield
         return

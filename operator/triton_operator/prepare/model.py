@@ -113,8 +113,8 @@ def _require_self_describing_file(repository: Repository, request: PreparationMo
     backend = text_in(derived, "backend")
     raise config_invalid(
         request.name,
-        f"there is no {repository.shown(folder / CONFIG_NAME)}, and the server does not make one, because "
-        f'auto-complete is off. Write it with backend: "{backend}", max_batch_size, and every input and output',
+        f"there is no {repository.shown(folder / CONFIG_NAME)}, and the server does not derive one, because "
+        f'automatic completion is off. Write it with backend: "{backend}", max_batch_size, and every input and output',
     )
 
 

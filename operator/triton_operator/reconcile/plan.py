@@ -151,7 +151,7 @@ def _plan_write(
     if child.deleting:
         return None  # Its DELETED event starts the next pass.
     if isinstance(child.state, JobState) and child.state.labelled:
-        return None  # A Job cannot be changed: it is kept, or not desired.
+        return None  # A Job cannot be changed; one that must not stay is not desired, and is deleted.
     if child.is_frozen:
         return Action(Verb.RECREATE, kind, name, FROZEN, child.uid, manifest)
     if child.has_foreign_fields:

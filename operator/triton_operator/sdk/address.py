@@ -96,7 +96,7 @@ def split_url(url: str) -> tuple[str, str]:
         raise UnreachableError(f"{url}: only http://, https://, grpc:// and grpcs:// can be used here")
     target = rest.rstrip("/")
     if not (target and target.isascii() and target.isprintable()) or set(target) & set(" @?#"):
-        raise InvalidRequestError("url", f"{url!r} is no address: HOST:PORT, such as 127.0.0.1:8000")
+        raise InvalidRequestError("url", f"{url!r} is not an address; expected HOST:PORT, such as 127.0.0.1:8000")
     port = target.partition("/")[0].rpartition(":")[2]
     if ":" in target and not (port.isdecimal() and 0 < int(port) <= _LAST_PORT):
         raise InvalidRequestError(

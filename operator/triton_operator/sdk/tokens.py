@@ -152,7 +152,9 @@ def checked_token(text: str, field: str) -> str:
     if not token:
         raise InvalidRequestError(field, "the token is empty")
     if not token.isascii() or not token.isprintable() or " " in token:  # The message must not contain it.
-        raise InvalidRequestError(field, "the token has a space, a line break or another character that no token has")
+        raise InvalidRequestError(
+            field, "the token has a space, a line break or another character that a token cannot have"
+        )
     return token
 
 

@@ -104,7 +104,9 @@ def _loader_class() -> type[yaml.SafeLoader]:
 
         def _size_of(self, alias: Any) -> int:
             if alias.anchor in self.anchors and alias.anchor not in self._sizes:
-                raise YamlError(f"*{alias.anchor} in line {alias.start_mark.line + 1} is a part of what it stands for")
+                raise YamlError(
+                    f"*{alias.anchor} in line {alias.start_mark.line + 1} refers to a value that contains it"
+                )
             return self._sizes.get(alias.anchor, 0)
 
         def _check(self, event: Any) -> None:

@@ -180,7 +180,7 @@ def test_the_gap_of_occlusion_is_reported() -> None:
     )
     shared = explain(lambda rows: rows.max(axis=1), np.array([1.0, 1.0]))
     assert explanation.attributions.tolist() == [0, 0]
-    assert any("stand in for each other" in note for note in explanation.notes)
+    assert any("can replace each other" in note for note in explanation.notes)
     assert not shared.notes
     assert explanation.gap == pytest.approx(1)
     assert np.allclose(shared.attributions, [0.5, 0.5])

@@ -208,7 +208,7 @@ def test_other_arguments_stay_as_they_are(tmp_path: Path, method: Method) -> Non
 
 
 def test_an_invalid_position_is_rejected() -> None:
-    with pytest.raises(ExplanationError, match=r"others: are arguments \[5\]; places count from 0"):
+    with pytest.raises(ExplanationError, match=r"others: are arguments \[5\]; positions start at 0"):
         explain_file(LINEAR, np.ones(2, dtype=np.float32), others={5: np.ones(1)})
 
 

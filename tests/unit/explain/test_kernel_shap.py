@@ -113,7 +113,7 @@ def test_at_most_the_permitted_coalitions_are_evaluated(players: int, more: int,
 
 
 def test_too_few_evaluations_are_refused_with_how_many_are_needed() -> None:
-    with pytest.raises(ExplanationError, match="samples: 20 pieces need 42 evaluations or more, 30 are allowed"):
+    with pytest.raises(ExplanationError, match="samples: 20 pieces need at least 42 evaluations, but 30 are allowed"):
         shapley(additive(np.ones(20)), 20, samples=30)
 
 

@@ -92,7 +92,7 @@ def test_a_model_that_cannot_do_without_a_config(pod: Pod, file: str, backend: s
     path.parent.mkdir()
     path.write_text("x")
     message = pod.failure().message
-    assert f'auto-complete is off. Write it with backend: "{backend}"' in message
+    assert f'automatic completion is off. Write it with backend: "{backend}"' in message
     assert "Rename" not in message
 
 

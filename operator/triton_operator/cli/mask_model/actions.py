@@ -40,4 +40,4 @@ def _action(word: str) -> Action:
     try:
         return Action(word)
     except ValueError:
-        raise UsageError(f"{word!r} is no action; use mask, replace or hash") from None
+        raise UsageError(f"{word!r} is not an action; use mask, replace or hash") from None

@@ -261,7 +261,7 @@ def test_a_python_model_without_a_config(tmp_path: Path, capsys: pytest.CaptureF
     write(tmp_path / "words" / "1" / "model.py", b"")
     outcome = tritonctl(capsys, "lint", tmp_path / "words")
     assert outcome.code == 1
-    assert 'auto-complete is off. Write it with backend: "python"' in outcome.out
+    assert 'automatic completion is off. Write it with backend: "python"' in outcome.out
 
 
 @pytest.mark.parametrize("name", ["with space", "mödel"])

@@ -111,7 +111,7 @@ def test_a_deployment_without_tls_has_no_certificate(cluster: FakeCluster, capsy
     [
         (("--ca-file", "ca.crt"), "--ca-file has no effect without --url"),
         (("--url", "ftp://x:1"), "only http://, https://"),
-        (("--url", "a b:1"), "is no address"),
+        (("--url", "a b:1"), "is not an address"),
         (("--url", PLAIN, "--ca-file", "/missing"), "/missing cannot be read"),
     ],
 )

@@ -56,8 +56,8 @@ def probe_network(client: KubernetesClient, evidence: Evidence, *, namespace: st
     first = installed[0] if installed else Operator("", "", ())
     where, what = namespace or first.namespace, image or first.image
     if not (where and what):
-        return failed(CHECK, "the operator's Deployment cannot be read", "select a namespace with -n and an image "
-                      "with python3 with --image; the result cannot be recorded")  # fmt: skip
+        return failed(CHECK, "the operator's Deployment cannot be read", "use -n to select a namespace, and --image "
+                      "to select an image that has python3; the result cannot be recorded")  # fmt: skip
     pull_secrets = first.pull_secrets if where == first.namespace else ()
     objects = ProbeObjects(secrets.token_hex(3), what, pull_secrets)
     try:

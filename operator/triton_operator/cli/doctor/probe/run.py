@@ -102,7 +102,7 @@ class ProbeRun:
         if not self._until(OPEN):
             raise ProbeFailedError(
                 f"a pod cannot connect to another one in namespace {self._namespace}, although the test has not "
-                "created a policy yet; choose a namespace without NetworkPolicies with -n"
+                "created a policy yet; use -n to choose a namespace without NetworkPolicies"
             )
         return created, tuple(dict.fromkeys(nodes))
 
