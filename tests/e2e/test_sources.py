@@ -17,6 +17,7 @@ from hack.cluster.handle import Cluster
 from hack.cluster.native.layout import NODE_ADDRESS
 from hack.cluster.native.node import NativeCluster
 from hack.cluster.pki import Authority, Subject
+from hack.images import pack
 from tests.kube import Kube, Object
 from tests.programs import build_before_tests
 from tests.s3_server import ACCESS_KEY, BUCKET, S3, SECRET_KEY, s3_server
@@ -24,7 +25,7 @@ from tests.served import serve
 from tests.signers import Signer
 from tests.volumes import claim_manifest, volume_manifest
 from triton_operator.encryption.encrypt import encrypt_model
-from triton_operator.encryption.keyset import create_keyset, read_keyset
+from triton_operator.encryption.keyset import Keyset, create_keyset, read_keyset
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = {
@@ -33,6 +34,10 @@ FOLDERS = {
     "echo": ROOT / "tests" / "models" / "echo",
 }
 OPEN = {"profile": "Open"}
+DECRYPTED: Object = {
+    "decryption": {"secretRef": {"name": "private-keys"}, "memory": "64Mi"},
+    "resources": {"limits": {"memory": "2Gi"}},
+}
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -213,48 +218,120 @@ def test_an_encrypted_and_signed_model_is_served_from_memory(
     kube.delete("modeldeployment", name, wait=False)
 
 
-def test_encrypted_models_from_a_claim_and_a_bucket_answer_as_in_the_clear(
+@pytest.fixture(scope="module")
+def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
+    """Create the key of the release."""
+    return Signer(tmp_path_factory.mktemp("signer"))
+
+
+@pytest.fixture(scope="module")
+def private(
     node: Cluster,
     kube: Kube,
-    model_deployment: Callable[..., Object],
     bucket: Object,
     volume: Object,
     s3: S3,
-    tmp_path: Path,
-) -> None:
-    """Each of two models comes from each source once, encrypted and signed; the answers differ by at most 1e-5."""
-    signer, keyset = Signer(tmp_path), tmp_path / "keyset.json"
+    signer: Signer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Callable[[str], Object]]:
+    """Encrypted and signed models in a claim, a bucket and an image; return them as model repositories, by their path.
+
+    `models` has both of the compared models. In `signed` and `encrypted`, a byte of one model was changed afterwards.
+    """
+    keyset, image = tmp_path_factory.mktemp("keys") / "keyset.json", tmp_path_factory.mktemp("image")
     create_keyset(keyset)
     keys = read_keyset(keyset.read_bytes(), "keyset")
-    for repository in (_host_path(node) / "sources" / "private", s3.folder / BUCKET / "private"):
+    folders = {"image": image, "bucket": s3.folder / BUCKET, "claim": _host_path(node) / "sources"}
+    for name, folder in folders.items():
         for model in COMPARED:
-            encrypt_model(ROOT / "model_repository" / model, repository / model, keys)
-            signer.sign(repository / model)
+            encrypt_model(ROOT / "model_repository" / model, folder / "private" / "models" / model, keys)
+            signer.sign(folder / "private" / "models" / model)
+        if name != "claim":  # Another test changes the models there.
+            _add_changed_models(folder / "private", keys, signer)
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "private-keys"}}
     kube.apply(secret | {"stringData": {"keyset.json": keyset.read_text()}})
-    claimed = {"pvc": volume["pvc"] | {"path": "/private"}}
-    stored = bucket | {"s3": bucket["s3"] | {"prefix": "private"}}
-    private = {
-        "modelRepository": None,
-        "verification": {"keys": [{"name": "release", "publicKey": signer.public_key}]},
-        "decryption": {"secretRef": {"name": "private-keys"}, "memory": "64Mi"},
-        "resources": {"limits": {"memory": "2Gi"}},
+    packed = pack("private-models", image)
+    node.load_images([packed])
+    return {
+        "image": lambda path: {"image": {"reference": packed.reference, "path": f"/private/{path}"}},
+        "bucket": lambda path: bucket | {"s3": bucket["s3"] | {"prefix": f"private/{path}"}},
+        "claim": lambda path: {"pvc": volume["pvc"] | {"path": f"/private/{path}"}},
     }
+
+
+def _add_changed_models(folder: Path, keys: Keyset, signer: Signer) -> None:
+    """Change one byte in the middle of a file, whose size stays the same."""
+    model = FOLDERS["linear_regression"]
+    shutil.copytree(model, folder / "signed" / model.name)
+    signer.sign(folder / "signed" / model.name)
+    encrypt_model(model, folder / "encrypted" / model.name, keys)
+    for file in ("signed/linear_regression/1/model.pt", "encrypted/linear_regression/1/model.pt.enc"):
+        content = bytearray((folder / file).read_bytes())
+        content[len(content) // 2] ^= 1
+        (folder / file).write_bytes(content)
+
+
+def test_encrypted_models_from_each_source_answer_as_in_the_clear(
+    node: Cluster,
+    kube: Kube,
+    model_deployment: Callable[..., Object],
+    private: dict[str, Callable[[str], Object]],
+    signer: Signer,
+) -> None:
+    """Each of two models comes from each source once, encrypted and signed; the answers differ by at most 1e-5."""
+    claimed, stored, packed = (private[name]("models") for name in ("claim", "bucket", "image"))
+    spec = DECRYPTED | {"modelRepository": None, "verification": _trust(signer)}
     deployments: dict[str, Object] = {
         "clear": {"models": [{"name": model} for model in COMPARED]},
-        "claimed-first": private | {"models": _models_from(claimed, stored)},
-        "stored-first": private | {"models": _models_from(stored, claimed)},
+        "claimed-first": spec | {"models": _models_from(claimed, stored)},
+        "stored-first": spec | {"models": _models_from(stored, packed)},
+        "packed-first": spec | {"models": _models_from(packed, claimed)},
     }
     answers: dict[str, list[Any]] = {}
-    for name, spec in deployments.items():
-        kube.apply(model_deployment(name, privacy=OPEN, **spec))
+    for name, each in deployments.items():
+        kube.apply(model_deployment(name, privacy=OPEN, **each))
         kube.wait_ready(name, 240)
         with serve(node, kube, name) as served, served.http() as client:
             answers[name] = [client.infer(model, inputs).as_numpy("OUTPUT__0") for model, inputs in COMPARED.items()]
         kube.delete("modeldeployment", name, wait=False)
-    for name in ("claimed-first", "stored-first"):
+    for name in deployments:
         for answer, expected in zip(answers[name], answers["clear"], strict=True):
             np.testing.assert_allclose(answer, expected, rtol=0, atol=1e-5)
+
+
+def test_a_model_with_one_changed_byte_is_never_loaded(
+    kube: Kube,
+    model_deployment: Callable[..., Object],
+    private: dict[str, Callable[[str], Object]],
+    signer: Signer,
+) -> None:
+    """Of a signed and of an encrypted model, from a bucket and from an image; the unchanged ones are loaded above."""
+    models = [{"name": "linear_regression"}]
+    specs: dict[str, Object] = {"signed": {"verification": _trust(signer)}, "encrypted": DECRYPTED}
+    names = {f"{kind}-{source}": (kind, source) for kind in specs for source in ("bucket", "image")}
+    for name, (kind, source) in names.items():
+        repository = private[source](kind)
+        body = model_deployment(name, modelRepository=repository, models=models, privacy=OPEN, **specs[kind])
+        kube.apply(body)
+    expected = {
+        "signed": ("SignedFileChanged", "model linear_regression: 1/model.pt is not the file that was signed"),
+        "encrypted": (
+            "DecryptionFailed",
+            "model linear_regression: 1/model.pt.enc was changed, truncated",
+        ),
+    }
+    for name, (kind, _) in names.items():
+        reason, words = expected[kind]
+        assert words in kube.wait_reason(name, reason, seconds=300)["message"]
+        (pod,) = kube.list("pods", f"triton-operator.io/model-deployment={name}")
+        (triton,) = pod["status"]["containerStatuses"]
+        assert (triton["started"], triton["restartCount"]) == (False, 0)
+        assert triton["state"]["waiting"]["reason"] == "PodInitializing"
+        kube.delete("modeldeployment", name, wait=False)
+
+
+def _trust(signer: Signer) -> Object:
+    return {"keys": [{"name": "release", "publicKey": signer.public_key}]}
 
 
 def _models_from(*repositories: Object) -> list[Object]:
