@@ -1,4 +1,8 @@
-"""Run kubectl from tests: apply, read and wait. Every wait has a time limit and reports the last observed value."""
+"""Access to a cluster for tests: apply, read and wait. Every wait has a time limit and reports the last observed value.
+
+Writes go through kubectl, as a user's do. Reads go through one connection, because tests poll: each start of kubectl
+uses 0.1 s of a core that the cluster needs too.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.api_resources import ApiResources
+from triton_operator.sdk.cluster_objects import Selection
+from triton_operator.sdk.errors import DeploymentNotFoundError
+from triton_operator.sdk.kube_context import KubeContext
+from triton_operator.sdk.kubernetes_client import KubernetesClient
+
 T = TypeVar("T")
 Object = dict[str, Any]
 
-_POLL_SECONDS = 0.5
-"""Interval between two polls. Each starts kubectl, which uses 0.1 s of a core that the cluster needs too."""
+_POLL_SECONDS = 0.25
+"""Interval between two polls."""
 
 
 class KubectlError(Exception):
@@ -22,11 +32,13 @@ class KubectlError(Exception):
 
 
 class Kube:
-    """One namespace of a cluster, accessed with kubectl."""
+    """One namespace of a cluster."""
 
     def __init__(self, kubectl: Path, kubeconfig: Path, namespace: str) -> None:
         self.namespace = namespace
         self._command = [str(kubectl), f"--kubeconfig={kubeconfig}"]
+        self._client = KubernetesClient(KubeContext(str(kubeconfig)))
+        self._resources = ApiResources(self._client)
 
     def beside(self, namespace: str) -> Kube:
         """Another namespace of the same cluster."""
@@ -50,15 +62,17 @@ class Kube:
 
     def get(self, kind: str, name: str) -> Object | None:
         """The object, or None if it does not exist."""
-        text = self.run("get", kind, name, "-o", "json", "--ignore-not-found")
-        result: Object | None = json.loads(text) if text else None
-        return result
+        found = self._resources.find(kind)
+        try:
+            return self._client.get(found.resource, name, self.namespace if found.namespaced else None)
+        except DeploymentNotFoundError:
+            return None
 
     def list(self, kind: str, selector: str = "") -> list[Object]:
         """All objects of a kind in the namespace."""
-        chosen = ["-l", selector] if selector else []
-        items: list[Object] = json.loads(self.run("get", kind, *chosen, "-o", "json"))["items"]
-        return items
+        found = self._resources.find(kind)
+        namespace = self.namespace if found.namespaced else None
+        return self._client.list(Selection(found.resource, namespace, labels=selector)).items
 
     def patch(self, kind: str, name: str, change: Object, *, subresource: str = "") -> None:
         """Apply a merge patch."""
@@ -103,23 +117,26 @@ class Kube:
 
     def wait_ready(self, name: str, seconds: float = 300) -> Object:
         """Wait for Ready=True of the current generation, and return the ModelDeployment."""
-        try:
-            self.run("wait", f"modeldeployment/{name}", "--for=condition=Ready", f"--timeout={seconds:.0f}s")
-        except KubectlError as error:
-            raise AssertionError(f"{name} is not Ready: {error}; it is {self.condition(name)}") from None
+        self._wait_condition(name, "Ready", lambda ready: ready["status"] == "True", "True", seconds)
         body = self.get("modeldeployment", name)
         assert body
         return body
 
     def wait_reason(self, name: str, reason: str, *, kind: str = "Ready", seconds: float = 180) -> Object:
         """Wait until a condition is False with this reason, and return it."""
-        last: list[Object | None] = [None]
+        return self._wait_condition(name, kind, lambda condition: condition["reason"] == reason, reason, seconds)
+
+    def _wait_condition(
+        self, name: str, kind: str, accepts: Callable[[Object], bool], expected: str, seconds: float
+    ) -> Object:
+        last: Object | None = None
 
         def found() -> Object | None:
-            last[0] = self.condition(name, kind)
-            return last[0] if last[0] and last[0]["reason"] == reason else None
+            nonlocal last
+            last = self.condition(name, kind)
+            return last if last and accepts(last) else None
 
         try:
-            return self.wait(found, f"{kind} of {name} is {reason}", seconds)
+            return self.wait(found, f"{kind} of {name} is {expected}", seconds)
         except AssertionError as error:
-            raise AssertionError(f"{error}; it is {last[0]}") from None
+            raise AssertionError(f"{error}; it is {last}") from None
