@@ -1,4 +1,4 @@
-"""A vault on loopback in the test's process: the login for Kubernetes and the transit engine, with OpenBao's responses.
+"""A vault in the test's process: the login for Kubernetes and the transit engine, with OpenBao's responses.
 
 The statuses and errors are those that OpenBao 2.6.2 has sent to the same requests. It uses TLS if a context is given.
 `requests` contains the received paths, `answer` can replace the response to a path.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -102,13 +103,17 @@ class VaultServer:
 
 
 @contextmanager
-def vault_server(tls: ssl.SSLContext | None = None) -> Iterator[VaultServer]:
-    """Serve until the block ends."""
+def vault_server(tls: ssl.SSLContext | None = None, listener: socket.socket | None = None) -> Iterator[VaultServer]:
+    """Serve until the block ends, on loopback, or on a socket of the caller, which is closed then."""
     vault = VaultServer()
-    server = _Server(("127.0.0.1", 0), _handler(vault))
+    listener = listener or socket.create_server(("127.0.0.1", 0))
+    host, port = listener.getsockname()
+    server = _Server((host, port), _handler(vault), bind_and_activate=False)
+    server.socket.close()
+    server.socket = listener
     if tls:
-        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    vault.address = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
+        server.socket = tls.wrap_socket(listener, server_side=True, do_handshake_on_connect=False)
+    vault.address = f"{'https' if tls else 'http'}://{host}:{port}"
     with serving(server):
         yield vault
 

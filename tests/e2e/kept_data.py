@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,13 +33,17 @@ _KERNEL = {"proc", "sys"}
 
 @dataclass(frozen=True)
 class KeptData:
-    """What can be searched; `operator` is a namespace, and `deployment` is one in the namespace of `kube`."""
+    """What can be searched; `operator` is a namespace, and `deployment` is one in the namespace of `kube`.
+
+    Without `memory`, files in memory (tmpfs) are left out.
+    """
 
     node: NativeCluster
     kube: Kube
     operator: str
     deployment: str
     since: float
+    memory: bool = True
 
     def kinds(self) -> dict[str, Callable[[], Texts]]:
         """The kinds of places."""
@@ -53,16 +56,30 @@ class KeptData:
             "metrics": self._metrics,
         }
 
+    def disk_folders(self) -> list[Path]:
+        """Folders on disks that programs of the node write to: kubelet, logs, images and containers, and /tmp."""
+        folders = [self._inside / each for each in ("var/lib/kubelet", "var/log/pods", "tmp")]
+        return [*folders, self.node.layout.images]
+
+    def pod_programs(self, words: bytes) -> list[int]:
+        """The processes of the deployment's pods with these words in their command line."""
+        return [
+            int(process.name)
+            for process in self._pod_processes(Path("/proc"))
+            if words in (process / "cmdline").read_bytes()
+        ]
+
     def _container_logs(self) -> Texts:
         return self._files([self._inside / "var/log/pods"])
 
     def _pod_files(self) -> Texts:
         """The container's whole file system, with its volumes, as each process of the pod sees it."""
-        return self._files(process / "root" for process in self._pod_processes())
+        views = {(process / "ns" / "mnt").readlink(): process / "root" for process in self._pod_processes()}
+        return self._files(views.values())
 
     def _node_files(self) -> Texts:
-        """The folders of the kubelet, containerd and etcd, and the logs of all programs of the node."""
-        return self._files([self._inside / "run", self._inside / "var/lib", self.node.layout.root])
+        """The folders of the kubelet, containerd and etcd, /tmp, and the logs of all programs of the node."""
+        return self._files([*(self._inside / each for each in ("run", "var/lib", "tmp")), self.node.layout.root])
 
     def _processes(self) -> Texts:
         for process in self._all_processes():
@@ -111,14 +128,14 @@ class KeptData:
         namespace, _, name = pod.partition("/")
         return f"/api/v1/namespaces/{namespace}/pods/http:{name}:{port}/proxy/metrics"
 
-    def _all_processes(self) -> list[Path]:
-        return [entry for entry in (self._inside / "proc").iterdir() if entry.name.isdigit()]
+    def _all_processes(self, proc: Path | None = None) -> list[Path]:
+        return [entry for entry in (proc or self._inside / "proc").iterdir() if entry.name.isdigit()]
 
-    def _pod_processes(self) -> Iterator[Path]:
-        """One process of each container of the deployment's pods, and their other processes."""
+    def _pod_processes(self, proc: Path | None = None) -> Iterator[Path]:
+        """All processes of the containers of the deployment's pods, as folders of the node's or another /proc."""
         selector = f"triton-operator.io/model-deployment={self.deployment}"
         uids = [pod["metadata"]["uid"] for pod in self.kube.list("pods", selector)]
-        for process in self._all_processes():
+        for process in self._all_processes(proc):
             with suppress(OSError):
                 groups = (process / "cgroup").read_text()
                 if any(uid in groups for uid in uids):
@@ -126,22 +143,37 @@ class KeptData:
 
     def _files(self, folders: Iterable[Path]) -> Texts:
         seen: set[tuple[int, int]] = set()
+        left_out = set() if self.memory else self._memory_devices()
         for folder in folders:
-            for path in _regular_files(folder):
+            for entry in _regular_files(folder):
                 with suppress(OSError):  # It has been removed meanwhile.
-                    found = path.stat(follow_symlinks=False)
-                    if found.st_ctime >= self.since and (found.st_dev, found.st_ino) not in seen:
-                        seen.add((found.st_dev, found.st_ino))
-                        yield str(path), path.read_bytes()
+                    found = entry.stat(follow_symlinks=False)
+                    identity = (found.st_dev, found.st_ino)
+                    if found.st_ctime >= self.since and found.st_dev not in left_out and identity not in seen:
+                        seen.add(identity)
+                        yield entry.path, Path(entry.path).read_bytes()
 
-
-def _regular_files(folder: Path) -> Iterator[Path]:
-    """Regular files below a folder, without those of the kernel."""
-    for parent, folders, names in os.walk(folder):
-        if Path(parent) == folder:
-            folders[:] = [each for each in folders if each not in _KERNEL]
-        for name in names:
-            path = Path(parent, name)
+    def _memory_devices(self) -> set[int]:
+        """The devices of file systems in memory that the node or a container of the pods has mounted."""
+        found = set()
+        for process in [self._inside / "proc" / "1", *self._pod_processes()]:
             with suppress(OSError):
-                if stat.S_ISREG(path.lstat().st_mode):
-                    yield path
+                for line in (process / "mountinfo").read_text().splitlines():
+                    mount, _, source = line.partition(" - ")
+                    if source.split()[0] == "tmpfs":
+                        major, _, minor = mount.split()[2].partition(":")
+                        found.add(os.makedev(int(major), int(minor)))
+        return found
+
+
+def _regular_files(top: Path) -> Iterator[os.DirEntry[str]]:
+    """Regular files below a folder, without those of the kernel."""
+    folders = [str(top)]
+    while folders:
+        folder = folders.pop()
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    yield entry
+                elif entry.is_dir(follow_symlinks=False) and not (folder == str(top) and entry.name in _KERNEL):
+                    folders.append(entry.path)

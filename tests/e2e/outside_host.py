@@ -1,19 +1,23 @@
 """A host outside the native node, with an address to which the node routes.
 
-Input: the node. Output: a private network with one host that answers like the pods of `tests.network_attempts`. The
-kernel removes the network with the process.
+Input: the node. Output: a private network with one host that answers like the pods of `tests.network_attempts`, and
+sockets of this process that listen there. The kernel removes the network with the process.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hack.cluster import tools
 from hack.cluster.native.node import NativeCluster
@@ -21,11 +25,34 @@ from tests.network_attempts import ANSWER
 
 ADDRESS, GATEWAY = "192.0.2.1", "192.0.2.254"
 _SECONDS = 10
+_CLONE_NEWNET = 0x40000000
+
+
+class OutsideHost(NamedTuple):
+    """The host's address, and a process in its network."""
+
+    address: str
+    process: int
+
+    def listen(self, port: int) -> socket.socket:
+        """A socket of this process that listens at the host's address."""
+        with ThreadPoolExecutor(1) as thread:  # The network of a thread cannot be left again without its file.
+            return thread.submit(self._listen, port).result()
+
+    def _listen(self, port: int) -> socket.socket:
+        network = os.open(f"/proc/{self.process}/ns/net", os.O_RDONLY)
+        try:
+            libc = ctypes.CDLL(None, use_errno=True)  # os.setns() needs Python 3.12.
+            if libc.setns(network, _CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "setns")
+            return socket.create_server((self.address, port))
+        finally:
+            os.close(network)
 
 
 @contextmanager
-def outside_host(node: NativeCluster) -> Iterator[str]:
-    """Yield the address of the host while the block runs."""
+def outside_host(node: NativeCluster) -> Iterator[OutsideHost]:
+    """Yield the host while the block runs."""
     own = Path("/proc/self/ns/net").readlink()
     process = subprocess.Popen(["unshare", "--net", sys.executable, "-c", ANSWER])
     try:
@@ -39,7 +66,7 @@ def outside_host(node: NativeCluster) -> Iterator[str]:
         _in_network(process.pid, "route", "add", "default", "via", GATEWAY)
         _on_node(node, "address", "add", f"{GATEWAY}/24", "dev", "outside")
         _on_node(node, "link", "set", "outside", "up")
-        yield ADDRESS
+        yield OutsideHost(ADDRESS, process.pid)
     finally:
         process.kill()
         process.wait()

@@ -138,7 +138,7 @@ def test_a_serving_pod_reaches_nothing_over_any_protocol(
     )
     assert re.findall(r"^(\S{4})\S{28} .* eth0$", interfaces, re.MULTILINE) == ["fe80"], interfaces
     with outside_host(node) as outside:
-        attempts = attempts_of_a_pod(kube, outside, f"{link_address(node, address)}%eth0", clients)
+        attempts = attempts_of_a_pod(kube, outside.address, f"{link_address(node, address)}%eth0", clients)
         errors = answered(kube, pod, attempts, container="triton")
         assert {each for each, error in errors.items() if not error} == set()
         kube.apply(open_egress(NAME))
