@@ -68,6 +68,9 @@ EDITS: dict[str, tuple[tuple[str, str], tuple[str, str], str, str]] = {
     ),
 }
 
+CHANGED_WHILE_DOWN = ("another policy of callers", "egress", "a key", "an authority")
+"""Edits with an owner of the changed fields. A removed field has none, so it is restored without an Event."""
+
 CHANGES: list[Object] = [{"audit": "Refused"}, {"network": {"allowFrom": [{"namespaceSelector": {}}]}}]
 """Of `spec.privacy`, which change the same objects."""
 
@@ -108,6 +111,26 @@ async def test_every_edit_is_undone_and_reported_once_with_its_author(
     assert ("ProxyConfigRestored", "somebody else deleted ConfigMap digits-proxy, which is restored") in restored
     assert ("NetworkPolicyRestored", "somebody else deleted NetworkPolicy digits, which is restored") in restored
     assert not any(CANARY in note for _, note in events)
+
+
+async def test_edits_while_the_operator_is_down_are_undone_and_reported_at_its_start(
+    kubeconfig: Path, namespace: str, tmp_path: Path, kube: Kube
+) -> None:
+    with OperatorProcess(kubeconfig, namespace, tmp_path) as operator:
+        operator.wait_ready()
+        kube.apply({**a_body(privacy={"tls": {"mode": "Managed"}}), "metadata": {"name": "digits"}})
+        async with Namespace(kubeconfig, namespace) as world:
+            await world.until_observed()
+        operator.kill()
+        edits = [EDITS[name] for name in CHANGED_WHILE_DOWN]
+        before = [content(kube, target) for target, *_ in edits]
+        for target, patch, *_ in edits:
+            kube.run("patch", *target, patch[0], "-p", patch[1], "--field-manager=mallory")
+        operator.start()
+        for (target, _, reason, message), content_before in zip(edits, before, strict=True):
+            kube.wait(partial(is_restored, kube, target, content_before), f"{target} is undone", 20)
+            kube.wait(partial(messages, kube, reason), f"{reason} is reported", 20)
+            assert [each[: len(message)] for each in messages(kube, reason)] == [message], target
 
 
 def content(kube: Kube, target: tuple[str, str]) -> Object:

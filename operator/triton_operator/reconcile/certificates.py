@@ -162,8 +162,10 @@ class CertificateStep:
         if stored and not stored.is_ours:
             raise UnusableObjectError(describe_foreign(SharedKind.CONFIG_MAP, CA_CONFIG_MAP, metadata.namespace))
         is_right = stored is not None and stored.content == bundle
-        is_edited = not is_right and self._written_bundles.get(metadata.namespace) == bundle
-        edit = await self._reports.find_edit_of_bundle(metadata.namespace) if is_edited and stored else None
+        edit = None if is_right or not stored else await self._reports.find_edit_of_bundle(metadata.namespace)
+        was_written = self._written_bundles.get(metadata.namespace) == bundle
+        # After a restart, only another field manager distinguishes an edit from an older bundle of the operator's.
+        is_edited = not is_right and (was_written or bool(edit and edit.managers))
         if not (is_right and stored and metadata.uid in stored.owners):
             known = stored.owners if stored else frozenset()
             owners = {each.name: each.uid for each in self._all_wanted(deployment) if each.uid not in known}
