@@ -118,7 +118,7 @@ class Reason:
     PREPARED = "Prepared"  # ModelsPrepared=True.
     LOADED = "Loaded"  # ModelsLoaded=True.
     SCHEDULED = "Scheduled"  # Scheduled=True.
-    WAITING = "Waiting"  # An earlier stage is not complete.
+    WAITING = "Waiting"  # What the condition reports has not been reached, or cannot be determined yet.
 
     AVAILABLE = "Available"  # Available=True.
     UNAVAILABLE = "Unavailable"  # No pod serves.

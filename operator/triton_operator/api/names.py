@@ -108,7 +108,7 @@ def child_labels(name: str) -> dict[str, str]:
 
 
 def selector_labels(name: str) -> dict[str, str]:
-    """Labels with which the Deployment, the Services and the policies select the serving pods of `name`."""
+    """Labels that the Deployment, the Services and the policies use to select the serving pods of `name`."""
     return {LABEL_DEPLOYMENT: name, LABEL_COMPONENT: COMPONENT_SERVER, LABEL_TRACK: TRACK_STABLE}
 
 
@@ -128,12 +128,12 @@ def certificate_name(name: str) -> str:
 
 
 def serving_certificate_key(name: str) -> str:
-    """Key in SERVING_SECRET of the deployment's certificate with its chain."""
+    """The key under which SERVING_SECRET stores the deployment's certificate with its chain."""
     return f"{name}.crt"
 
 
 def serving_private_key_key(name: str) -> str:
-    """Key in SERVING_SECRET of the certificate's private key."""
+    """The key under which SERVING_SECRET stores the private key of the certificate."""
     return f"{name}.key"
 
 

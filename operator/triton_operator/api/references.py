@@ -1,6 +1,6 @@
 """References from a ModelDeployment to objects in its namespace.
 
-The operator copies them to the pods and never reads the objects; the kubelet does.
+The operator copies the references into the pods and never reads the objects; the kubelet reads them.
 """
 
 from __future__ import annotations

@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 ANNOUNCED = timedelta(hours=24)
-"""From the creation of an authority until it signs: clients get the new bundle within minutes, some after a restart."""
+"""Time from the creation of an authority until it signs.
+
+Most clients get the new bundle within minutes, but some read it only when they restart.
+"""
 
 KEPT = timedelta(days=7)
 """How long an authority is trusted after its successor has become active."""

@@ -22,7 +22,7 @@ from triton_operator.certificates.keys import (
 )
 
 SERVING_LIFE = timedelta(days=90)
-"""Long enough for an operator that does not run for a month: renewal begins after 60 days."""
+"""Renewal begins after 60 days, so the certificate stays valid even if the operator is down for 30 days."""
 
 _COMMON_NAME_LENGTH = 64
 

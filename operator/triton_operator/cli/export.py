@@ -31,9 +31,9 @@ Examples:
   tritonctl export digits.pt --input FP32:1,28,28 --max-batch-size 64
   tritonctl export net.py:Digits --input FP32:1,28,28 --max-batch-size 64 --name digits --format aotinductor
 \b
-NAME is a module, or a class or function that returns one when called without arguments. DIMS exclude the batch
-dimension; -1 means any size. Inputs without a name are named INPUT__0, INPUT__1 and so on. The exported model is
-compared with the module on random inputs; integers are 0 or 1 unless LOW..HIGH is set. To compare on real inputs
+In FILE.py:NAME, NAME is a module, or a class or function that returns one when called without arguments. DIMS exclude
+the batch dimension; -1 means any size. Inputs without a name are named INPUT__0, INPUT__1 and so on. The exported model
+is compared with the module on random inputs; integers are 0 or 1 unless LOW..HIGH is set. To compare on real inputs
 instead, pass --example FILE. The file contains named arrays (.npz); a tensor, list or dict (.pt); or values, by name or
 in order (.json). Their shapes include the batch dimension.
 """

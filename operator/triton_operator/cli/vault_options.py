@@ -25,7 +25,8 @@ Address = Annotated[
     typer.Option(
         "--vault",
         metavar="ADDRESS",
-        help="OpenBao or HashiCorp Vault server that wraps the keys, instead of --key: https://HOST[:PORT].",
+        help="URL (https://HOST[:PORT]) of the OpenBao or HashiCorp Vault server that wraps the keys; "
+        "use it instead of --key.",
     ),
 ]
 KeyName = Annotated[

@@ -26,7 +26,7 @@ ANSWER_SECONDS = 15
 _RETRIED = frozenset({408, 412, 425, 429})
 """Client errors after which a retry may succeed; a replica that lags behind responds with 412.
 
-Redirects, with which a standby node names the active one, and errors of the server (5xx) are retried as well.
+Errors of the server (5xx) are retried as well, and so are redirects, which a standby node sends to name the active one.
 """
 
 _MAX_BYTES = 1 << 20

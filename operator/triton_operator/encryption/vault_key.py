@@ -19,7 +19,7 @@ from triton_operator.encryption.wrapped_keyset import WRAPPED_FILE, WrappedKeyse
 
 
 class VaultKey(NamedTuple):
-    """The key `name` of the transit engine at `path`, and the token with which it is used."""
+    """The key `name` of the transit engine at `path`, and the token that authorizes its use."""
 
     vault: Vault
     path: str

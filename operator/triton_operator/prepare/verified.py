@@ -1,8 +1,8 @@
-"""Verify the signature of a model before anything else reads its files.
+"""Verify the cryptographic signature of a model before anything else reads its files.
 
-Input: a repository and a model as the object requests it. Output: the repository and the request with which the other
-steps continue. If others can write to the source, that is a copy which only this pod can change: the files are copied,
-then verified, and only the copies are read and served. `steps` calls it.
+Input: a repository and a model as the object requests it. Output: the repository and the request that the other steps
+use. If others can write to the source, that is a copy which only this pod can change: the files are copied, then
+verified, and only the copies are read and served. `steps` calls it.
 """
 
 from __future__ import annotations

@@ -62,8 +62,8 @@ def build_children(
 
     `number` is the number of the ControllerRevision. If `replicas` is None, another field manager owns the count.
     `policy` is that of the sidecar `proxy`; if it is None, for example because a key in the spec cannot be used, the
-    proxy's ConfigMap is not part of the result. `older` are revisions that still have pods, which keep their ports and
-    their policy, so that a rollout which changes the TLS mode has no outage.
+    proxy's ConfigMap is not part of the result. `older` are the revisions that still have pods. Their ports and the
+    policy of their proxy stay in the result, so that changing the TLS mode causes no outage.
     """
     spec = deployment.spec
     ports = client_ports([revision, *older])

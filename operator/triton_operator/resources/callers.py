@@ -16,7 +16,13 @@ from triton_operator.api.privacy import CertificateCaller, Client, JWTCaller, Se
 from triton_operator.api.references import ConfigMapKey
 from triton_operator.api.spec import Metadata
 from triton_operator.resources.proxy_inputs import ProxyInputs, account_of
-from triton_operator.resources.public_keys import canonical_subject, is_printable, key_of_pem, keys_of_jwks
+from triton_operator.resources.public_keys import (
+    LONGEST_TEXT,
+    canonical_subject,
+    is_printable,
+    key_of_pem,
+    keys_of_jwks,
+)
 from triton_operator.triton.proxy_contract.policy import Caller, CertificateRule, Claim, Issuer, TokenRule
 
 _T = TypeVar("_T")
@@ -92,7 +98,7 @@ class CallerBuilder:
         self._add(Issuer(caller.issuer, keys))
         claims = tuple(Claim(name, value) for name, value in sorted((caller.claims or {}).items()))
         if wrong := [claim.name for claim in claims if not (claim.value and is_printable(claim.value))]:
-            message = f"the value of {wrong[0]} is empty or contains characters other than printable ASCII"
+            message = f"the value of {wrong[0]} must be printable ASCII of 1 to {LONGEST_TEXT} characters"
             raise InvalidSpecError(Reason.INVALID_SPEC, f"{path}.claims", message)
         return TokenRule(caller.issuer, caller.audiences, claims)
 

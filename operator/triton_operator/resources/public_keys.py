@@ -1,7 +1,8 @@
-"""Read public keys and certificates that users and the API server provide, into the form that the proxy reads.
+"""Convert public keys and certificates from users and the API server to the form that the proxy reads.
 
 Pure. Input: a JSON Web Key Set (RFC 7517) or PEM. Output: PublicKeys, or PEM that contains nothing but certificates.
-Anything that is not a usable public key is an error with its reason; a private key never gets into the output.
+Invalid input, and a private key in place of a public one, raise an error that states the reason. Keys in a set that the
+proxy does not support are skipped.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ _RSA_ALGORITHMS = frozenset({"RS256", "RS384", "RS512"})
 """HAProxy 2.6 does not verify PS256 and its like."""
 
 _CURVES = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
-"""The algorithm of each curve: with any other, a signature of its keys is invalid."""
+"""The only algorithm that RFC 7518 allows for the keys of each curve."""
+
+_EXPOSED = "and must be considered exposed: create a new key pair, and put only its public key here"
 
 
 class _Key(msgspec.Struct):
-    """The members of a JSON Web Key that a signature's verification needs."""
+    """The members of a JSON Web Key that verify signatures, and `d` and `k`, which only a private or secret key has."""
 
     kty: str
     kid: str = ""
@@ -54,9 +57,9 @@ _decode_key_set = msgspec.json.Decoder(_KeySet).decode
 
 
 def keys_of_jwks(text: str) -> tuple[PublicKey, ...]:
-    """The keys that sign tokens; raises ValueError with the reason if a key is invalid or none is usable.
+    """The public keys that verify tokens; raises ValueError with the reason if a key is invalid or none is usable.
 
-    Keys for encryption and of types or algorithms that the proxy does not support (such as Ed25519) are skipped.
+    Skips keys for encryption, and keys of a type or algorithm that the proxy does not support (such as Ed25519).
     """
     try:
         found = _decode_key_set(text).keys
@@ -65,7 +68,7 @@ def keys_of_jwks(text: str) -> tuple[PublicKey, ...]:
     keys = []
     for number, key in enumerate(found):
         if key.d is not None or key.k is not None:
-            raise ValueError(f"keys[{number}] is a private key; use its public key only, and replace the key")
+            raise ValueError(f"keys[{number}] is a private or secret key {_EXPOSED}")
         if not _is_supported(key):
             continue
         try:
@@ -73,7 +76,9 @@ def keys_of_jwks(text: str) -> tuple[PublicKey, ...]:
         except ValueError as error:
             raise ValueError(f"keys[{number}] is not a valid {key.kty} key: {error}") from error
     if not keys:
-        raise ValueError("it contains no RSA key and no EC key that signs tokens with RS256, ES256 or a longer hash")
+        raise ValueError(
+            "it contains no usable key: an RSA key for RS256, RS384 or RS512, or an EC key for ES256, ES384 or ES512"
+        )
     return tuple(dict.fromkeys(keys))
 
 
@@ -84,7 +89,7 @@ def key_of_pem(pem: str) -> PublicKey:
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     if "PRIVATE KEY" in pem:
-        raise ValueError("it is a private key; use its public key only, and replace the key")
+        raise ValueError(f"it is a private key {_EXPOSED}")
     try:
         key = load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -122,12 +127,14 @@ def canonical_subject(text: str) -> str:
     except ValueError as error:
         raise ValueError("it is not a subject such as CN=checkout,O=Shop (without spaces after commas)") from error
     if not is_printable(subject):
-        raise ValueError("it contains characters other than printable ASCII, with which the proxy cannot compare it")
+        raise ValueError(
+            f"the proxy can compare only subjects of printable ASCII with at most {LONGEST_TEXT} characters"
+        )
     return subject
 
 
 def is_printable(text: str) -> bool:
-    """Whether the proxy accepts this text; with any other text, it rejects the whole policy."""
+    """Whether the proxy accepts this text. It rejects a whole policy that contains one unacceptable text."""
     return text.isascii() and text.isprintable() and len(text) <= LONGEST_TEXT
 
 

@@ -26,7 +26,7 @@ def signature_check(spec: Spec) -> SignatureCheck | None:
 
 
 def checks_signatures(spec: Spec) -> bool:
-    """Whether there are keys with which the models are verified."""
+    """Whether the spec has keys that verify the models."""
     return bool(spec.verification and spec.verification.keys)
 
 

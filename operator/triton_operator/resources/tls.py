@@ -1,6 +1,6 @@
 """The TLS mode of a deployment: the user's, or the default of its profile.
 
-Pure. A revision stores the mode with which it was rendered, so that a changed default does not change pods.
+Pure. A revision stores the mode that it was rendered for, so that a changed default does not change pods.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _OF_THE_PROXY = frozenset({TLSMode.MANAGED, TLSMode.SECRET, TLSMode.CERT_MANAGER
 
 
 def tls_mode(spec: Spec) -> TLSMode:
-    """The mode with which new pods of this spec are rendered."""
+    """The mode that new pods of this spec are rendered for."""
     return spec.privacy.tls.mode or DEFAULT_MODES[spec.privacy.profile]
 
 

@@ -1,4 +1,4 @@
-"""The certificate with which a client identifies itself to a deployment as one of `spec.privacy.clients`.
+"""The certificate that identifies a client to a deployment as one of `spec.privacy.clients`.
 
 Input: PEM files. Output: a `ClientCertificate`, which `security` uses for HTTP and gRPC. A running client
 uses new files as soon as they replace the old ones, because certificates are renewed before they expire.

@@ -162,7 +162,7 @@ def test_the_proxy_opens_what_triton_opens(spec: dict[str, Any], opened: tuple[E
             [{"name": "a", "jwt": {"issuer": "i", "audiences": ["a"], "jwks": '{"keys": []}'}}],
             INPUTS,
             "clients[0].jwt.jwks",
-            "it contains no RSA key and no EC key that signs tokens with RS256, ES256 or a longer hash",
+            "it contains no usable key: an RSA key for RS256, RS384 or RS512, or an EC key for ES256, ES384 or ES512",
         ),
         (
             [{"name": "a", "token": {"publicKeys": [PEM, "key"]}}],
@@ -174,7 +174,7 @@ def test_the_proxy_opens_what_triton_opens(spec: dict[str, Any], opened: tuple[E
             [{"name": "a", "jwt": {"issuer": "i", "audiences": ["a"], "jwks": LOGIN, "claims": {"team": "équipe"}}}],
             INPUTS,
             "clients[0].jwt.claims",
-            "the value of team is empty or contains characters other than printable ASCII",
+            "the value of team must be printable ASCII of 1 to 1024 characters",
         ),
         (
             [{"name": "a"}],

@@ -1,4 +1,4 @@
-"""Complete object names in a shell.
+"""Shell completion of object names.
 
 Input: the incomplete command line. Output: the names in the cluster that begin with the incomplete word; none if the
 cluster does not respond within TIMEOUT_SECONDS, because the shell waits.
@@ -23,14 +23,14 @@ TIMEOUT_SECONDS = 2.0
 
 
 def complete_deployments(ctx: typer.Context, incomplete: str) -> list[str]:
-    """ModelDeployments in the namespace of the command line, or in the default one."""
+    """ModelDeployments in the namespace that the command line names, or in the default one."""
     from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
 
     return _listed(ctx, incomplete, MODEL_DEPLOYMENTS, ctx.params.get("namespace") or "")
 
 
 def complete_pods(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Pods of the deployment of the command line."""
+    """Pods of the deployment that the command line names."""
     from triton_operator.cli.cluster.objects import labels_of
     from triton_operator.cluster.resource_paths import PODS
 

@@ -78,7 +78,7 @@ def doctor(
 
 
 class Probing(NamedTuple):
-    """Where and with which image to probe the network; "" for those of the operator."""
+    """The namespace and the image of the network probe; "" for those of the operator."""
 
     namespace: str
     image: str

@@ -20,7 +20,8 @@ def parse_actions(types: str, actions: Sequence[str], key_file: str) -> dict[Kin
             chosen[target] = _action(action)
     if Action.HASH in chosen.values() and not key_file:
         raise UsageError(
-            "the action `hash` needs --key-file: a file with a secret key, as a path relative to the folder of model.py"
+            "the action `hash` needs --key-file: a file with a secret key, as an absolute path or one relative to the "
+            "version folder DIR/NAME/1, where this command writes model.py"
         )
     return chosen
 

@@ -50,7 +50,8 @@ def mask_model(
         typer.Option(
             "--key-file",
             metavar="FILE",
-            help="File with the key for the action `hash`; the path is relative to the folder of model.py.",
+            help="File with the key for the action `hash`: an absolute path, or one relative to the version folder "
+            "DIR/NAME/1, where this command writes model.py.",
         ),
     ] = "",
 ) -> None:

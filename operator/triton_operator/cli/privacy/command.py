@@ -49,7 +49,9 @@ def privacy(
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
-    """Report the state of each privacy control, with evidence and the time of its last change, and what is not covered.
+    """Report the state of each privacy control, the evidence for it and when the state last changed.
+
+    The report also lists what the controls do not cover.
 
     The exit status is 1 if a control that the profile requires is not enforced, or if its state is unknown.
     """

@@ -114,7 +114,7 @@ class HttpOrigin:
 
 
 def _check_address(url: str) -> SplitResult:
-    """The components of a URL; raises ValueError for an invalid port, with which the client leaks a socket."""
+    """The components of a URL; raises ValueError for an invalid port, which makes the client leak a socket."""
     parts = urlsplit(url)
     _ = parts.port
     return parts

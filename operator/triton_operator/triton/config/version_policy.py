@@ -47,7 +47,7 @@ def _versions(specific: Message) -> tuple[int, ...]:
 
 
 def _count(latest: Message) -> int:
-    """Protobuf reads an explicit `latest { }` as 0 versions, with which Triton serves nothing."""
+    """Protobuf reads an explicit `latest { }` as 0 versions, and Triton then serves nothing."""
     count = optional_integer(latest, "num_versions")
     if count < 1:
         raise ConfigError(f"{_FIELD}.latest.num_versions: must be at least 1")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SIGNATURE_FILE = "model.sig"
-"""The signature of a model, in its folder."""
+"""The cryptographic signature of a model, in its folder."""
 
 
 def walk(folder: Path, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:

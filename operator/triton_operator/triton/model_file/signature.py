@@ -1,4 +1,4 @@
-"""A model's signature: its input and output tensors, stored in its TorchScript file.
+"""A model's type signature (not a cryptographic one): its input and output tensors, stored in its TorchScript file.
 
 `tritonctl export` writes a Signature as a JSON document into the archive's extra files. `prepare` and `lint` read it,
 and `signature_merge` compares it with a configuration. Pure. Documents are untrusted: reading one raises SignatureError

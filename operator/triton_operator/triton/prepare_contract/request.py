@@ -47,7 +47,7 @@ VAULT_CA_FILE = "ca.crt"
 
 CONFIG_DIR = "/config"
 CONFIG_FILE = "models.json"
-"""Key in the ConfigMap and file in CONFIG_DIR: a Preparation."""
+"""Name of the key in the ConfigMap and of the file in CONFIG_DIR that contain a Preparation."""
 
 
 class PreparationModel(Struct, frozen=True):

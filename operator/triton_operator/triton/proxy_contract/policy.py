@@ -15,7 +15,7 @@ from triton_operator.api.struct import Struct
 
 POLICY_DIR = "/etc/triton-proxy/policy"
 POLICY_FILE = "policy.json"
-"""Key in the ConfigMap and file in POLICY_DIR: a ProxyPolicy."""
+"""Name of the key in the ConfigMap and of the file in POLICY_DIR that contain a ProxyPolicy."""
 
 TLS_DIR = "/etc/triton-proxy/tls"
 CERTIFICATE_FILE = "tls.crt"
