@@ -381,16 +381,18 @@ class World:
         self.cache.children.remove(self.cache.children.get(self.key)[kind, name])
         self.change_unseen(kind, name, **fields)
 
-    def watch_shared(self) -> None:
-        """The watches report the shared objects as they are."""
+    def _shared_caches(self) -> dict[str, SharedCache[Any]]:
         caches = self.issuer.caches
-        names: dict[str, SharedCache[Any]] = {
+        return {
             SERVING_SECRET: caches.serving,
             CA_CONFIG_MAP: caches.bundles,
             AUTHORITY_SECRET: caches.authorities,
         }
+
+    def watch_shared(self) -> None:
+        """The watches report the shared objects as they are."""
         for (_, namespace, name), body in self.cluster.shared.bodies.items():
-            cache = names[name]
+            cache = self._shared_caches()[name]
             cache.put(cache.project(msgspec.json.encode(body)))
             assert cache.get(namespace)
 
@@ -405,6 +407,15 @@ class World:
         change(body)
         body["metadata"]["resourceVersion"] = str(self.cluster.next_version())
         self.watch_shared()
+
+    def delete_shared(self, name: str) -> None:
+        """Somebody else deletes a shared object, and the watch reports it."""
+        (identity,) = (identity for identity in self.cluster.shared.bodies if identity[2] == name)
+        del self.cluster.shared.bodies[identity]
+        cache = self._shared_caches()[name]
+        known = cache.get(identity[1])
+        assert known
+        assert cache.remove(known)
 
     def change_unseen(self, kind: Kind, name: str, **fields: Any) -> None:
         """Somebody else changes a child, which the watch has not reported yet."""

@@ -133,6 +133,27 @@ async def test_edits_while_the_operator_is_down_are_undone_and_reported_at_its_s
             assert [each[: len(message)] for each in messages(kube, reason)] == [message], target
 
 
+async def test_an_immutable_secret_of_certificates_is_reported_until_somebody_deletes_it(
+    kubeconfig: Path, namespace: str, tmp_path: Path, kube: Kube
+) -> None:
+    with OperatorProcess(kubeconfig, namespace, tmp_path) as operator:
+        operator.wait_ready()
+        kube.apply({**a_body(privacy={"tls": {"mode": "Managed"}}), "metadata": {"name": "digits"}})
+        async with Namespace(kubeconfig, namespace) as world:
+            await world.until_observed()
+            before = content(kube, SERVING)
+            frozen = json.dumps({"immutable": True, "data": {"digits.key": CANARY}})
+            kube.run("patch", *SERVING, MERGE_PATCH, "-p", frozen, "--field-manager=mallory")
+            reported = kube.wait_reason("digits", "CertificateInvalid", kind="Accepted", seconds=20)
+            command = f"kubectl delete -n {namespace} {'/'.join(SERVING)}"
+            assert command in reported["message"]
+            kube.delete(*SERVING)
+            kube.wait(partial(is_restored, kube, SERVING, before), "the Secret exists again", 20)
+            kube.wait(
+                lambda: (kube.condition("digits", "Accepted") or {}).get("status") == "True", "it is accepted", 20
+            )
+
+
 def content(kube: Kube, target: tuple[str, str]) -> Object:
     """What the operator is responsible for; empty if the object does not exist."""
     body = kube.get(*target) or {}
@@ -144,7 +165,7 @@ def is_restored(kube: Kube, target: tuple[str, str], before: Object) -> bool:
     now = content(kube, target)
     if target != SERVING:
         return now == before
-    return {CANARY, before["data"]["digits.key"]}.isdisjoint({now["data"].get("digits.key", CANARY)})
+    return {CANARY, before["data"]["digits.key"]}.isdisjoint({now.get("data", {}).get("digits.key", CANARY)})
 
 
 def messages(kube: Kube, reason: str, known: int = 0) -> list[str]:

@@ -40,7 +40,10 @@ SHARED: dict[SharedKind, Resource] = {
 
 @dataclass(frozen=True, slots=True)
 class SharedObject(Generic[T]):
-    """One object; `owners` are uids of ModelDeployments, and `is_ours` is false if somebody else has created it."""
+    """One object; `owners` are uids of ModelDeployments.
+
+    `is_ours` is false if somebody else has created it, and `is_frozen` is true if somebody has made it immutable.
+    """
 
     namespace: str
     uid: str
@@ -49,6 +52,7 @@ class SharedObject(Generic[T]):
     owners: frozenset[str]
     annotations: Mapping[str, str]
     is_ours: bool
+    is_frozen: bool = False
 
 
 class _Metadata(Stored):
@@ -63,6 +67,7 @@ class _Metadata(Stored):
 class _StoredShared(Stored):
     metadata: _Metadata
     data: dict[str, str] | None = None
+    immutable: bool = False
 
 
 _decode = msgspec.json.Decoder(_StoredShared).decode
@@ -101,6 +106,7 @@ class SharedCache(Generic[T]):
             owners=owners,
             annotations=metadata.annotations,
             is_ours=metadata.labels.get(LABEL_PART_OF) == MANAGER or bool(owners),
+            is_frozen=stored.immutable,
         )
 
     def put(self, item: SharedObject[T]) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.names import SERVING_SECRET
 from triton_operator.certificates.facts import CertificateFacts
-from triton_operator.cluster.shared_objects import SharedKind
+from triton_operator.cluster.shared_objects import SharedKind, SharedObject
 from triton_operator.errors import TritonOperatorError
 from triton_operator.reconcile.failed_writes import FailedWrite
 
@@ -21,11 +22,21 @@ class UnusableObjectError(TritonOperatorError):
     """The certificate or the bundle cannot be stored; the message says what a person has to do."""
 
 
-def describe_foreign(kind: SharedKind, name: str, namespace: str) -> str:
-    """An object of somebody else has the name of a shared object."""
-    return (
-        f"a {kind} named {name} exists that the operator has not created, so it is not changed; delete it: "
-        f"kubectl delete -n {namespace} {kind.lower()}/{name}"
+def check_usable(kind: SharedKind, name: str, stored: SharedObject[Any] | None) -> None:
+    """Raise UnusableObjectError if the operator must not or cannot write a shared object.
+
+    The operator has no permission to delete it: it could then remove what other clients rely on.
+    """
+    if stored is None or (stored.is_ours and not stored.is_frozen):
+        return
+    remedy = f"delete it: kubectl delete -n {stored.namespace} {kind.lower()}/{name}"
+    if not stored.is_ours:
+        raise UnusableObjectError(
+            f"a {kind} named {name} exists that the operator has not created, so it is not changed; {remedy}"
+        )
+    raise UnusableObjectError(
+        f"somebody has made {kind} {name} immutable, so the operator can neither restore nor renew its content; "
+        f"{remedy}; the operator then creates it again"
     )
 
 

@@ -30,7 +30,7 @@ from triton_operator.cluster.protocol import Cluster
 from triton_operator.cluster.shared_objects import SharedKind
 from triton_operator.reconcile.authorities import AuthorityStore, AuthorityUnusableError
 from triton_operator.reconcile.certificate_caches import IssuerContext
-from triton_operator.reconcile.certificate_failures import FULL, UnusableObjectError, describe_foreign, judge_failure
+from triton_operator.reconcile.certificate_failures import FULL, UnusableObjectError, check_usable, judge_failure
 from triton_operator.reconcile.certificate_reports import CertificateReports
 from triton_operator.reconcile.failed_writes import FailedWrite, judge_error
 from triton_operator.reconcile.managed_deployments import managed_deployment, managed_deployments, needs_certificate
@@ -89,7 +89,7 @@ class CertificateStep:
 
         now, namespace, uid = self._clock(), deployment.metadata.namespace, deployment.metadata.uid
         stored, bundle = self._caches.serving.get(namespace), self._caches.bundles.get(namespace)
-        if not (stored and bundle and uid in stored.owners & bundle.owners):
+        if not (stored and bundle and uid in stored.owners & bundle.owners) or stored.is_frozen or bundle.is_frozen:
             return None
         judgement = judge_pair(_wanted(deployment), stored.content, authorities, now)
         if judgement.need is not Need.NOTHING or bundle.content != authorities.bundle(now):
@@ -159,8 +159,7 @@ class CertificateStep:
         """The ConfigMap with the authorities that clients trust, written before the certificates that they verify."""
         metadata, bundle = deployment.metadata, authorities.bundle(self._clock())
         stored = self._caches.bundles.get(metadata.namespace)
-        if stored and not stored.is_ours:
-            raise UnusableObjectError(describe_foreign(SharedKind.CONFIG_MAP, CA_CONFIG_MAP, metadata.namespace))
+        check_usable(SharedKind.CONFIG_MAP, CA_CONFIG_MAP, stored)
         is_right = stored is not None and stored.content == bundle
         edit = None if is_right or not stored else await self._reports.find_edit_of_bundle(metadata.namespace)
         was_written = self._written_bundles.get(metadata.namespace) == bundle
@@ -180,8 +179,7 @@ class CertificateStep:
 
         metadata, now = deployment.metadata, self._clock()
         stored = self._caches.serving.get(metadata.namespace)
-        if stored and not stored.is_ours:
-            raise UnusableObjectError(describe_foreign(SharedKind.SECRET, SERVING_SECRET, metadata.namespace))
+        check_usable(SharedKind.SECRET, SERVING_SECRET, stored)
         data = stored.content if stored else None
         judgement = judge_pair(_wanted(deployment), data, authorities, now)
         if judgement.need is Need.NOTHING and stored and metadata.uid in stored.owners:

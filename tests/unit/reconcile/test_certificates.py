@@ -144,6 +144,25 @@ async def test_an_edited_certificate_is_replaced_and_reported() -> None:
     assert reasons(digits)[-1:] == ["CertificateRestored"]
 
 
+@pytest.mark.parametrize("name", [SERVING_SECRET, CA_CONFIG_MAP])
+async def test_an_immutable_object_is_reported_until_somebody_deletes_it(name: str) -> None:
+    digits = world()
+    await digits.reconcile()
+    digits.forget_writes()
+    digits.edit_shared(name, lambda body: body.update(immutable=True))
+    await digits.reconcile()
+    assert not digits.cluster.writes[:-1]
+    assert digits.condition("Accepted").reason == Reason.CERTIFICATE_INVALID
+    assert f"{name} immutable" in digits.condition("Accepted").message
+    assert (
+        f"kubectl delete -n shop {digits.shared(name)['kind'].lower()}/{name}" in digits.condition("Accepted").message
+    )
+    digits.delete_shared(name)
+    await digits.reconcile()
+    assert digits.condition("Accepted").status == "True"
+    assert is_trusted(digits)
+
+
 async def test_a_certificate_of_another_authority_is_replaced() -> None:
     digits, other = world(), world()
     await digits.reconcile()
@@ -161,17 +180,11 @@ async def test_a_deleted_object_is_restored(name: str) -> None:
     digits = world()
     await digits.reconcile()
     trusted = bundle(digits)
-    (identity,) = (identity for identity in digits.cluster.shared.bodies if identity[2] == name)
-    del digits.cluster.shared.bodies[identity]
-    caches: dict[str, Any] = {
-        SERVING_SECRET: digits.issuer.caches.serving,
-        CA_CONFIG_MAP: digits.issuer.caches.bundles,
-        AUTHORITY_SECRET: digits.issuer.caches.authorities,
-    }
-    caches[name].remove(caches[name].get(identity[1]))
+    kind = digits.shared(name)["kind"]
+    digits.delete_shared(name)
     digits.forget_writes()
     await digits.reconcile()
-    assert digits.cluster.writes == [f"create {identity[0]}/{name}"]
+    assert digits.cluster.writes == [f"create {kind}/{name}"]
     assert bundle(digits) == trusted
     assert is_trusted(digits)
     expected = {SERVING_SECRET: ["CertificateRestored"], CA_CONFIG_MAP: ["CABundleRestored"], AUTHORITY_SECRET: []}
