@@ -30,7 +30,7 @@ EXPECTED = {
     "kubectl get service digits": "^8443$",
     "kubectl get configmap digits-proxy": '"shop"',
     f"kubectl get pods -l {PODS} -o yaml | grep -e restr": "--http-restricted-api=",
-    f"kubectl logs -l {PODS} -c proxy": '^{"time":',
+    "tritonctl logs digits --container proxy": '^{"time":',
     f"kubectl get pods -l {PODS} -o jsonpath": "sha256:[0-9a-f]{64}",
     "kubectl get md digits -o jsonpath='{.status.conditions": "24.10",
     "tritonctl privacy digits": r"^TLS +Enforced +yes +2\d{3}-(.|\n)*^Callers +caller shop +kind: ServiceAccount",

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_TRITON
+from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_PROXY, CONTAINER_TRITON
 from triton_operator.cli.cluster.names import complete_pods
 from triton_operator.cli.cluster.objects import names, pods_of
 from triton_operator.cli.failures import CommandFailedError, UsageError
@@ -29,9 +29,11 @@ Examples:
   tritonctl logs digits
   tritonctl logs digits -f --since 10m
   tritonctl logs digits --container prepare
+  tritonctl logs digits --container proxy --since 1h
   tritonctl logs digits --pod digits-6d4cf56db6-x7k2p --previous
 \b
 The container `prepare` fetches and checks the models before the server starts; the container `triton` is the server.
+The container `proxy` terminates TLS and writes the audit log, which is printed only if --container selects it.
 """
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
@@ -44,6 +46,11 @@ class LogContainer(StrEnum):
 
     PREPARE = CONTAINER_PREPARE
     TRITON = CONTAINER_TRITON
+    PROXY = CONTAINER_PROXY
+
+
+DEFAULT = (LogContainer.PREPARE, LogContainer.TRITON)
+"""The containers without --container."""
 
 
 def logs(
@@ -53,7 +60,8 @@ def logs(
         str, typer.Option("--pod", metavar="POD", help="Print the logs of this pod only.", autocompletion=complete_pods)
     ] = "",
     container: Annotated[
-        LogContainer | None, typer.Option("--container", "-c", help="Print the logs of this container only.")
+        LogContainer | None,
+        typer.Option("--container", "-c", help="Print the logs of this container only. [default: prepare and triton]"),
     ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Stream the logs, including those of new pods, until Ctrl-C.")
@@ -78,7 +86,7 @@ def logs(
     if follow and previous:
         raise UsageError("--previous cannot be combined with --follow")
     client = KubernetesClient(kube_context(kubeconfig, context))
-    containers = [container] if container else list(LogContainer)
+    containers = [container] if container else list(DEFAULT)
     pods = choose(pods_of(client, name, namespace), name, pod, empty=follow)
     if follow:
         from triton_operator.cli.logs.streams import follow_pods
@@ -92,7 +100,7 @@ def logs(
         if has_logs(each, kind, previous=previous)
     ]
     if not sources:
-        raise CommandFailedError(nothing_written(name, pods, previous=previous))
+        raise CommandFailedError(nothing_written(name, pods, container, previous=previous))
     several = len(sources) > 1
     for source in sources:
         _print_log(client, name, source, namespace, options, several=several)
@@ -117,8 +125,11 @@ def has_logs(pod: dict[str, Any], container: str, *, previous: bool = False) -> 
     return False
 
 
-def nothing_written(name: str, pods: list[dict[str, Any]], *, previous: bool) -> str:
+def nothing_written(name: str, pods: list[dict[str, Any]], container: LogContainer | None, *, previous: bool) -> str:
     """The error message if there are no logs."""
+    known = {status.get("name") for pod in pods for status in container_statuses(pod)}
+    if known and container and container not in known:
+        return f"the pods of {name} have no container {container}; theirs are: {', '.join(sorted(filter(None, known)))}"
     if previous:
         return f"no container of {name} has restarted; omit --previous"
     waiting_for = {

@@ -67,6 +67,15 @@ def test_one_source_needs_no_prefix(digits: FakeCluster, capsys: pytest.CaptureF
     assert outcome.out == "triton of digits-b [x/y]\n"
 
 
+def test_the_audit_log_is_printed_only_on_request(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    private = pod("digits-a")
+    private["status"]["initContainerStatuses"].append({"name": "proxy", "containerID": "digits-a-x", "state": RUNS})
+    digits.put("pods", private)
+    digits.log("digits-a", "proxy", '{"status":200}\n')
+    assert "200" not in tritonctl(capsys, "logs", "digits").out
+    assert tritonctl(capsys, "logs", "digits", "-c", "proxy").out == '{"status":200}\n'
+
+
 def test_containers_that_have_not_started_are_left_out(digits: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """The API server has no log of them."""
     digits.put("pods", pod("digits-a", triton=WAITS), pod("digits-b", prepare=WAITS, triton=WAITS))
@@ -90,6 +99,7 @@ def test_a_crashed_container_shows_its_last_log(digits: FakeCluster, capsys: pyt
         (["-f", "--previous"], [], 2, "--previous"),
         ([], [], 1, "digits has no pods; run `tritonctl status digits` to see why"),
         (["--previous"], [pod("digits-a")], 1, "has restarted"),
+        (["-c", "proxy"], [pod("a")], 1, "the pods of digits have no container proxy; theirs are: prepare, triton"),
         ([], [pod("a", prepare=PULLS, triton=WAITS)], 1, "started yet (ImagePullBackOff)"),
     ],
 )  # fmt: skip
