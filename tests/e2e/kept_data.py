@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import resource
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -68,6 +69,10 @@ class KeptData:
             for process in self._pod_processes(Path("/proc"))
             if words in (process / "cmdline").read_bytes()
         ]
+
+    def core_limits(self, words: bytes) -> set[int]:
+        """The limits of core dumps of these processes, -1 for none: a dump would put their memory on a disk."""
+        return {resource.prlimit(process, resource.RLIMIT_CORE)[0] for process in self.pod_programs(words)}
 
     def _container_logs(self) -> Texts:
         return self._files([self._inside / "var/log/pods"])

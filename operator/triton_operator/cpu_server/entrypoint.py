@@ -10,12 +10,15 @@ where the kubelet reads the last lines as the reason, and ends the container wit
 It also forwards SIGTERM and SIGINT and reaps orphans, as the first process of a container must. Outside a container,
 the parent process may keep one end of a pipe open and pass the other end as PARENT_PIPE_DESCRIPTOR: when the parent's
 end is closed, the server is stopped.
+
+The server and its models write no core dumps.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import resource
 import select
 import signal
 import sys
@@ -30,6 +33,8 @@ COLLECT_SECONDS = 0.5
 # After an exit without a signal, for example of a model that failed to load, Triton logs the reason and exits itself.
 SERVER_EXIT_SECONDS = 30.0
 STOP_SECONDS = 5.0
+# At this limit, Linux writes a core dump neither to a file nor to a program (fs/coredump.c); 0 allows a program.
+NO_CORE_DUMPS = 1
 UNEXPECTED_EXIT = 1  # The container's exit code if a model process exited unexpectedly with code 0.
 _PARENT, _EXIT_STATUS = 1, -1  # Indexes of fields in /proc/PID/stat after the name, proc(5).
 _MODEL_FILE = re.compile(r".*/([^/]+)/\d+/[^/]+")  # The stub's first argument, for example /models/digits/1/model.pt.
@@ -195,11 +200,19 @@ def describe(status: int) -> str:
     return f"signal {number}" + (" (killed, possibly out of memory)" if number == signal.SIGKILL else "")
 
 
+def forbid_core_dumps() -> None:
+    """Prevent core dumps of this process and its children, which would put models and requests on a disk."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    if most == resource.RLIM_INFINITY or most >= NO_CORE_DUMPS:
+        resource.setrlimit(resource.RLIMIT_CORE, (NO_CORE_DUMPS, most))
+
+
 def main(command: list[str]) -> int:
     """Run the command; print the usage if it is missing."""
     if not command:
         print("usage: entrypoint.py PROGRAM [ARGUMENT...]", file=sys.stderr)
         return 2
+    forbid_core_dumps()
     try:
         parent_pipe = int(os.environ.pop(PARENT_PIPE, "-1"))
         if parent_pipe >= 0:

@@ -8,7 +8,6 @@ run does (see `folders`).
 from __future__ import annotations
 
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from triton_operator.cpu_server.entrypoint import forbid_core_dumps
 from triton_operator.local.errors import UnsupportedMachineError
 from triton_operator.local.folders import SHARED_MEMORY, region_prefix
 
@@ -27,8 +27,6 @@ _REMOVAL = Path(__file__).with_name("removal.py")
 _MOUNTS = Path("/proc/self/mounts")
 _SWAPS = Path("/proc/swaps")
 _OCTAL = re.compile(r"\\([0-7]{3})")
-_NO_CORE = 1
-"""At this limit, Linux writes a core dump neither to a file nor to a program (`fs/coredump.c`); 0 allows a program."""
 
 
 class Plaintext(NamedTuple):
@@ -45,7 +43,7 @@ def plaintext_folder(run: Path) -> Iterator[Path]:
     This process and the server, its child, write no core dumps from now on.
     """
     require_memory(_MOUNTS.read_text(encoding="utf-8"))
-    _forbid_core_dumps()
+    forbid_core_dumps()
     folder = SHARED_MEMORY / f"{region_prefix(run)}plaintext"
     folder.mkdir(mode=0o700)
     with _removed_with_this_process(folder):
@@ -102,9 +100,3 @@ def _removed_with_this_process(folder: Path) -> Iterator[None]:
             yield
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _forbid_core_dumps() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_CORE)
-    if most == resource.RLIM_INFINITY or most >= _NO_CORE:
-        resource.setrlimit(resource.RLIMIT_CORE, (_NO_CORE, most))

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from triton_operator.api.conditions import TERMINAL, Reason
+from triton_operator.cpu_server.entrypoint import forbid_core_dumps
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.steps import Folders, fetch_only, prepare
 from triton_operator.triton.prepare_contract import request as layout
@@ -20,6 +21,7 @@ from triton_operator.triton.prepare_contract.outcome import MISTAKE, Prepared, P
 def main(arguments: list[str] | None = None) -> int:
     """Prepare the pod; returns the exit code."""
     options = _parser().parse_args(arguments)
+    forbid_core_dumps()  # of keys and decrypted models
     outcome = _run(options)
     _report(outcome, options.termination_log)
     if isinstance(outcome, Prepared):

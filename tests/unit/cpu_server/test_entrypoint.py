@@ -43,6 +43,13 @@ def entrypoint() -> ModuleType:
     return module
 
 
+def test_the_server_and_its_models_write_no_core_dumps(entrypoint: ModuleType) -> None:
+    limit = "import resource; print(resource.getrlimit(resource.RLIMIT_CORE)[0])"
+    command = [sys.executable, str(ENTRYPOINT), sys.executable, "-c", limit]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert int(done.stdout) == entrypoint.NO_CORE_DUMPS
+
+
 class Container:
     """The entrypoint with a simulated server and its model process."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from tests.pod_folders import Pod
 from triton_operator.api.conditions import Reason
+from triton_operator.cpu_server.entrypoint import NO_CORE_DUMPS
 from triton_operator.prepare.__main__ import describe
 from triton_operator.triton.prepare_contract.outcome import MISTAKE
 from triton_operator.triton.prepare_contract.request import Preparation, PreparationModel, decode, encode
@@ -37,6 +39,16 @@ def test_an_error_of_the_system_is_one_line_without_a_traceback(pod: Pod, capsys
     assert (failure.reason, failure.model) == (Reason.PREPARE_FAILED, "")
     assert failure.message.startswith("FileNotFoundError: [Errno 2] No such file or directory: ")
     assert capsys.readouterr().err == f"PrepareFailed: {failure.message}\n"
+
+
+def test_it_writes_no_core_dumps_of_keys_and_models(pod: Pod) -> None:
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    try:
+        pod.failure()
+        assert resource.getrlimit(resource.RLIMIT_CORE)[0] == NO_CORE_DUMPS
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +115,7 @@ def test_nothing_heavy_is_imported(pod: Pod) -> None:
     ours = {name for name in loaded if name.startswith("triton_operator.")}
     assert {name.split(".")[1] for name in ours} == {
         "api",
+        "cpu_server",
         "encryption",
         "errors",
         "files",
