@@ -68,11 +68,14 @@ class Kube:
         except DeploymentNotFoundError:
             return None
 
-    def list(self, kind: str, selector: str = "") -> list[Object]:
-        """All objects of a kind in the namespace."""
-        found = self._resources.find(kind)
-        namespace = self.namespace if found.namespaced else None
-        return self._client.list(Selection(found.resource, namespace, labels=selector)).items
+    def list(self, kinds: str, selector: str = "") -> list[Object]:
+        """All objects in the namespace of one kind or, separated by commas, of several."""
+        found: list[Object] = []
+        for kind in kinds.split(","):
+            resource, namespaced = self._resources.find(kind)
+            namespace = self.namespace if namespaced else None
+            found += self._client.list(Selection(resource, namespace, labels=selector)).items
+        return found
 
     def patch(self, kind: str, name: str, change: Object, *, subresource: str = "") -> None:
         """Apply a merge patch."""
