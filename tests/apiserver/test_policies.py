@@ -50,6 +50,13 @@ def from_http(url: str) -> Object:
     return fetched(http={"url": url, "sha256": "0" * 64})
 
 
+def with_vault(address: str) -> Object:
+    """Return a spec whose models are decrypted with keys in this vault."""
+    vault = {"address": address, "role": "reader", "key": "models"}
+    resources = {"limits": {"memory": "1Gi"}}
+    return {**MINIMAL, "privacy": OPEN, "resources": resources, "decryption": {"vault": vault, "memory": "64Mi"}}
+
+
 def with_secret(name: str) -> list[Object]:
     """Return specs that name a Secret for fetching, for all models or for one, for pulling, TLS, and decryption."""
     repository = {"s3": {"bucket": "models"}, "credentialsSecretRef": {"name": name}}
@@ -138,7 +145,12 @@ LIMITS: dict[str, tuple[Object, list[Object], list[Object], str]] = {
     ),
     "addresses": (
         {"addresses": ["https://s3.example.com:9000", "https://models.example.com"]},
-        [PLAIN, from_s3("https://s3.example.com:9000"), from_http("https://models.example.com/v1.tar?key=abc")],
+        [
+            PLAIN,
+            from_s3("https://s3.example.com:9000"),
+            from_http("https://models.example.com/v1.tar?key=abc"),
+            with_vault("https://models.example.com"),
+        ],
         [
             from_s3(),
             from_s3("https://s3.example.com"),
@@ -146,14 +158,16 @@ LIMITS: dict[str, tuple[Object, list[Object], list[Object], str]] = {
             from_http("https://models.example.com.evil.com/v1.tar"),
             from_http("http://models.example.com/v1.tar"),
             from_http("https://models.example.com:8443/v1.tar"),
+            with_vault("https://models.example.com:8200"),
+            with_vault("https://vault.example.com"),
         ],
-        "does not allow fetching from ",
+        "does not allow connections to ",
     ),
     "Amazon's S3": (
         {"addresses": ["https://s3.amazonaws.com"]},
         [from_s3()],
         [from_s3("https://s3.eu-central-1.amazonaws.com")],
-        "fetching from https://s3.eu-central-1.amazonaws.com",
+        "connections to https://s3.eu-central-1.amazonaws.com",
     ),
     "Secrets": (
         {"secrets": ["registry", "models-*"]},
@@ -228,7 +242,7 @@ def test_all_that_is_beyond_is_named_at_once(api: Api, kubectl: Kubectl, namespa
     _await(lambda: "database" in attempt(api, namespace, spec), "the policy is in force")
     output = attempt(api, namespace, spec)
     assert "abc" not in output
-    for words in ("fetching from https://a.example.com/x", "Secret database", "spec.service.type NodePort"):
+    for words in ("connections to https://a.example.com/x", "Secret database", "spec.service.type NodePort"):
         assert words in output, output
 
 
