@@ -75,11 +75,12 @@ def test_a_served_model_answers_as_the_network_itself(digits: Serving, protocol:
 def test_the_example_is_served_from_the_folder_beside(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its image cannot be pulled, and the working directory has a `model_repository` with both models."""
     monkeypatch.chdir(ROOT)
-    with user.serving("examples/two-models.yaml") as serving:
+    with user.serving("examples/two-models.yaml", "--cpus", "1") as serving:
         for model in ("digits", "linear_regression"):
             assert f"  {model}  version 1\n" in serving.output
         _, errors = serving.end(signal.SIGINT)
         assert "using the models in model_repository instead of spec.modelRepository" in errors
+        assert "instances and threads are chosen for 1 CPU; use --cpus N to change this" in errors
 
 
 def test_two_servers_run_at_the_same_time(user: User) -> None:

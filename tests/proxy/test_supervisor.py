@@ -250,7 +250,7 @@ def test_a_connection_ends_at_its_age_without_a_failed_request(
                     assert (response.status, response.read()) == (200, b"")
                     closed = response.will_close
                 connections += 1
-        assert 3 < time.monotonic() - started < 15
+        assert time.monotonic() - started > 3
 
 
 @pytest.mark.parametrize("policy", [ProxyPolicy(), WITH_TOKENS], ids=["everybody", "callers with tokens"])

@@ -28,7 +28,8 @@ from triton_operator.triton.proxy_contract.policy import (
     TokenRule,
 )
 
-SECONDS = 5
+SECONDS = 60
+"""A bound for a hang, far below the age at which the proxy ends any connection (300 s)."""
 OLD, NEW = Signer("ES256", "old"), Signer("ES256", "new")
 
 

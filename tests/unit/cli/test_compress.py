@@ -74,6 +74,7 @@ def test_an_accurate_result_is_exported(net: Path, capsys: pytest.CaptureFixture
     assert signature.max_batch_size == 8
     assert load(path)(torch.zeros(3, 16)).shape == (3, 2)
     assert "## Architecture" in (net.parent / "to" / "small" / "README.md").read_text()
+    assert tritonctl(capsys, "lint", net.parent / "to" / "small").code == 0
 
 
 def test_what_got_worse_is_refused(net: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,9 @@ _PLACE = re.compile(r"(?P<line>\d+):\d+ : (?P<message>.*)", re.DOTALL)
 _DICTIONARY = "Dict[str, Tensor]"
 _ARGUMENT_KINDS = frozenset({"Tensor", "List[str]", "Any", "NoneType", "number"})
 """Argument types that Triton can pass, also as Optional."""
-_READ_PARAMETERS = frozenset({"INTRA_OP_THREAD_COUNT", "INTER_OP_THREAD_COUNT", "DISABLE_OPTIMIZED_EXECUTION"})
+_READ_PARAMETERS = frozenset(
+    {"INTRA_OP_THREAD_COUNT", "INTER_OP_THREAD_COUNT", "DISABLE_OPTIMIZED_EXECUTION", "INFERENCE_MODE"}
+)
 """Parameters of the native PyTorch backend that the CPU image's backend supports."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -221,8 +223,8 @@ def test_a_config_without_a_backend(model: Path, capsys: pytest.CaptureFixture[s
     ("added", "words"),
     [
         (
-            "parameters { key: 'INFERENCE_MODE' value { string_value: 'true' } }",
-            "parameters[INFERENCE_MODE]: warning: is",
+            "parameters { key: 'ENABLE_JIT_PROFILING' value { string_value: 'true' } }",
+            "parameters[ENABLE_JIT_PROFILING]: warning: is ignored by the CPU image",
         ),
         ("model_metrics { }", "model_metrics: warning: requires Triton 24.11; older servers"),
     ],
@@ -235,6 +237,18 @@ def test_what_a_server_ignores_or_does_not_know(
     assert outcome.code == 0
     assert words in outcome.out
     assert outcome.err == "0 errors, 1 warning\n"
+
+
+def test_the_parameters_that_the_backend_reads_are_accepted(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The set is that of the backend's own code, which the CPU image contains."""
+    backend = (ROOT / "operator" / "triton_operator" / "cpu_server" / "backend" / "model.py").read_text()
+    (line,) = re.findall(r"^_PARAMETERS = (\{.*\})$", backend, re.MULTILINE)
+    names = ast.literal_eval(line)
+    added = "".join(f"parameters {{ key: '{name}' value {{ string_value: '1' }} }}\n" for name in names)
+    write(model / "config.pbtxt", f"{CONFIG}{added}".encode())
+    outcome = tritonctl(capsys, "lint", model)
+    assert len(names) > 1
+    assert (outcome.code, outcome.err) == (0, "0 errors, 0 warnings\n")
 
 
 @pytest.mark.parametrize(
