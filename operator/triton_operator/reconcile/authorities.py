@@ -118,6 +118,11 @@ class AuthorityStore:
                 "delete it to create a new authority"
             )
         if desired is not stored.content or ANNOTATION_ROTATE in stored.annotations:
+            if stored.is_frozen:
+                raise AuthorityUnusableError(
+                    f"somebody has made Secret {stored.namespace}/{AUTHORITY_SECRET} immutable, so the operator can "
+                    "neither rotate nor restore it; save it, delete it, and create it again without `immutable`"
+                )
             patch = {
                 "metadata": {"uid": stored.uid, "annotations": {ANNOTATION_ROTATE: None}},
                 "data": replace_authorities(stored.content, desired),

@@ -22,12 +22,12 @@ class UnusableObjectError(TritonOperatorError):
     """The certificate or the bundle cannot be stored; the message says what a person has to do."""
 
 
-def check_usable(kind: SharedKind, name: str, stored: SharedObject[Any] | None) -> None:
-    """Raise UnusableObjectError if the operator must not or cannot write a shared object.
+def check_usable(kind: SharedKind, name: str, stored: SharedObject[Any] | None, *, changes: bool) -> None:
+    """Raise UnusableObjectError if the operator must not write a shared object, or cannot and `changes` its data.
 
-    The operator has no permission to delete it: it could then remove what other clients rely on.
+    It does not delete the object, on which other clients may rely.
     """
-    if stored is None or (stored.is_ours and not stored.is_frozen):
+    if stored is None or (stored.is_ours and not (changes and stored.is_frozen)):
         return
     remedy = f"delete it: kubectl delete -n {stored.namespace} {kind.lower()}/{name}"
     if not stored.is_ours:

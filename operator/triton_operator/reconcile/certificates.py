@@ -89,7 +89,7 @@ class CertificateStep:
 
         now, namespace, uid = self._clock(), deployment.metadata.namespace, deployment.metadata.uid
         stored, bundle = self._caches.serving.get(namespace), self._caches.bundles.get(namespace)
-        if not (stored and bundle and uid in stored.owners & bundle.owners) or stored.is_frozen or bundle.is_frozen:
+        if not (stored and bundle and uid in stored.owners & bundle.owners) or stored.is_frozen:
             return None
         judgement = judge_pair(_wanted(deployment), stored.content, authorities, now)
         if judgement.need is not Need.NOTHING or bundle.content != authorities.bundle(now):
@@ -159,12 +159,12 @@ class CertificateStep:
         """The ConfigMap with the authorities that clients trust, written before the certificates that they verify."""
         metadata, bundle = deployment.metadata, authorities.bundle(self._clock())
         stored = self._caches.bundles.get(metadata.namespace)
-        check_usable(SharedKind.CONFIG_MAP, CA_CONFIG_MAP, stored)
         is_right = stored is not None and stored.content == bundle
+        check_usable(SharedKind.CONFIG_MAP, CA_CONFIG_MAP, stored, changes=not is_right)
         edit = None if is_right or not stored else await self._reports.find_edit_of_bundle(metadata.namespace)
-        was_written = self._written_bundles.get(metadata.namespace) == bundle
+        written = self._written_bundles.get(metadata.namespace)
         # After a restart, only another field manager distinguishes an edit from an older bundle of the operator's.
-        is_edited = not is_right and (was_written or bool(edit and edit.managers))
+        is_edited = not is_right and (written == bundle if written else bool(edit and edit.managers))
         if not (is_right and stored and metadata.uid in stored.owners):
             known = stored.owners if stored else frozenset()
             owners = {each.name: each.uid for each in self._all_wanted(deployment) if each.uid not in known}
@@ -179,7 +179,7 @@ class CertificateStep:
 
         metadata, now = deployment.metadata, self._clock()
         stored = self._caches.serving.get(metadata.namespace)
-        check_usable(SharedKind.SECRET, SERVING_SECRET, stored)
+        check_usable(SharedKind.SECRET, SERVING_SECRET, stored, changes=True)
         data = stored.content if stored else None
         judgement = judge_pair(_wanted(deployment), data, authorities, now)
         if judgement.need is Need.NOTHING and stored and metadata.uid in stored.owners:

@@ -26,7 +26,7 @@ from triton_operator.reconcile.certificates import NEVER, CertificateStep
 from triton_operator.reconcile.children import ChildReconciler, ChildrenResult
 from triton_operator.reconcile.failed_writes import Blocked
 from triton_operator.reconcile.issuance import pending_request, read_request_events
-from triton_operator.reconcile.memory import Converged, Memory
+from triton_operator.reconcile.memory import Converged, Memory, plan_input
 from triton_operator.reconcile.next_pass import next_pass_delay
 from triton_operator.reconcile.observed_state import ObservedState, find_stuck, observe, read_events
 from triton_operator.reconcile.status import derive_status
@@ -110,7 +110,7 @@ class Reconciler:
             raise result.outage
         delay = next_pass_delay(before, observed, result.blocked)
         # An edit that arrived during the pass is in the snapshot, but not in what the pass has done.
-        final = delay is None and snapshot.metadata == deployment.metadata
+        final = delay is None and snapshot.metadata == deployment.metadata and _is_planned_for(observed, result)
         self._remember(key, memory, result, snapshot if final else None, status)
         until_renewal = self._time_until(certification.until)
         return until_renewal if delay is None else min(delay, until_renewal or delay)
@@ -191,6 +191,12 @@ class Reconciler:
         """Whether the object has changed during the pass: a response may show an edit before any event does."""
         now = self._cache.deployments.get(key)
         return now is not None and now.metadata != before.metadata
+
+
+def _is_planned_for(observed: ObservedState, result: ChildrenResult) -> bool:
+    """Whether the plan has considered all that `observed` shows: a child may change while the pass waits."""
+    known = result.converged
+    return known is not None and plan_input(observed, known.proxy, result.revision) == known
 
 
 def _raise_first_transient_error(result: ChildrenResult, memory: Memory) -> None:

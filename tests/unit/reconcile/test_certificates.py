@@ -149,9 +149,9 @@ async def test_an_immutable_object_is_reported_until_somebody_deletes_it(name: s
     digits = world()
     await digits.reconcile()
     digits.forget_writes()
-    digits.edit_shared(name, lambda body: body.update(immutable=True))
+    digits.edit_shared(name, lambda body: body.update(immutable=True, data={}))
     await digits.reconcile()
-    assert not digits.cluster.writes[:-1]
+    assert not [write for write in digits.cluster.writes if name in write]
     assert digits.condition("Accepted").reason == Reason.CERTIFICATE_INVALID
     assert f"{name} immutable" in digits.condition("Accepted").message
     assert (
@@ -161,6 +161,69 @@ async def test_an_immutable_object_is_reported_until_somebody_deletes_it(name: s
     await digits.reconcile()
     assert digits.condition("Accepted").status == "True"
     assert is_trusted(digits)
+
+
+async def test_an_immutable_bundle_that_is_right_does_not_stop_renewals() -> None:
+    digits = world()
+    delay = await digits.reconcile()
+    digits.edit_shared(CA_CONFIG_MAP, lambda body: body.update(immutable=True))
+    await digits.reconcile()
+    assert digits.condition("Accepted").status == "True"
+    before = certificate(digits)
+    digits.pass_time((delay or 0) + 1)
+    await digits.reconcile()
+    assert certificate(digits).serial_number != before.serial_number
+
+
+async def test_an_immutable_authority_that_has_to_be_rotated_is_reported() -> None:
+    digits, requested = world(), {ANNOTATION_ROTATE: "Gradual"}
+    await digits.reconcile()
+    digits.edit_shared(
+        AUTHORITY_SECRET,
+        lambda body: body.update(immutable=True, metadata=body["metadata"] | {"annotations": requested}),
+    )
+    digits.forget_writes()
+    await digits.reconcile()
+    assert not [write for write in digits.cluster.writes if AUTHORITY_SECRET in write]
+    assert digits.condition("Accepted").reason == Reason.CERTIFICATE_INVALID
+    assert f"{AUTHORITY_SECRET} immutable" in digits.condition("Accepted").message
+
+
+async def test_a_bundle_with_another_owner_is_rotated_without_a_report() -> None:
+    """A backup tool that restores equal content becomes an owner of it."""
+    digits = world()
+    await digits.reconcile()
+    fields: dict[str, Any] = {"f:data": {"f:ca.crt": {}}}
+    entry = {"manager": "velero-server", "operation": "Update", "fieldsV1": fields}
+    digits.edit_shared(CA_CONFIG_MAP, lambda body: body["metadata"].update(managedFields=[entry]))
+    before = bundle(digits)
+    digits.edit_shared(
+        AUTHORITY_SECRET, lambda body: body["metadata"].update(annotations={ANNOTATION_ROTATE: "Gradual"})
+    )
+    await digits.reconcile()
+    assert bundle(digits) != before
+    assert "CABundleRestored" not in reasons(digits)
+
+
+async def test_an_edit_while_the_pass_waits_for_certificates_is_undone_by_the_next_one() -> None:
+    """The pass has planned without it, so the state at its end is not at rest."""
+    digits = world()
+    delay = await digits.reconcile()
+    digits.roll_out()
+    await digits.reconcile()
+    digits.pass_time((delay or 0) + 1)
+    original = digits.cluster.patch_shared
+
+    async def patch_and_edit(kind: SharedKind, namespace: str, name: str, patch: dict[str, Any]) -> bytes:
+        digits.change_child(Kind.NETWORK_POLICY, fingerprint="edited")
+        return await original(kind, namespace, name, patch)
+
+    digits.cluster.patch_shared = patch_and_edit
+    await digits.reconcile()
+    digits.cluster.patch_shared = original
+    digits.forget_writes()
+    await digits.reconcile()
+    assert "apply NetworkPolicy/digits" in digits.cluster.writes
 
 
 async def test_a_certificate_of_another_authority_is_replaced() -> None:
