@@ -1,13 +1,16 @@
-"""The kinds that an API server has, found by any name that kubectl accepts: `md`, `pods`, `NetworkPolicy`."""
+"""The kinds that an API server has, found by the names that kubectl accepts: `md`, `NetworkPolicy`, `deployments.apps`.
+
+Only the preferred version of each group is known.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from triton_operator.cluster.resource_paths import Resource
 from triton_operator.sdk.cluster_objects import Object
-from triton_operator.sdk.kubernetes_client import KubernetesClient
+from triton_operator.sdk.errors import SdkError
 
 
 class ApiResource(NamedTuple):
@@ -18,33 +21,46 @@ class ApiResource(NamedTuple):
 
 
 class ApiResources:
-    """The kinds of one cluster; they are read again when a name is unknown, because tests install CRDs."""
+    """The kinds of one cluster; they are read again when a name is unknown, because tests install CRDs.
 
-    def __init__(self, client: KubernetesClient) -> None:
-        self._client = client
+    `get_path` returns the API server's response for a path, or raises SdkError.
+    """
+
+    def __init__(self, get_path: Callable[[str], Object]) -> None:
+        self._get_path = get_path
         self._found: dict[str, ApiResource] = {}
 
     def find(self, name: str) -> ApiResource:
-        """The kind with this name, in any case: plural, singular, short, or the form plural.version.group.
+        """The kind with this name, in any case: plural, singular or short, with or without .group or .version.group.
 
-        Raises LookupError.
+        Raises LookupError, whose message names the groups that could not be read.
         """
         name = name.lower()
+        unread: list[str] = []
         if name not in self._found:
-            for found in self._read():
+            for found in self._read(unread):
                 for each in found:
                     self._found.setdefault(each, found[each])
                 if name in self._found:
                     break
         if name not in self._found:
-            raise LookupError(f"the API server has no kind {name!r}")
+            raise LookupError("; ".join([f"the API server has no kind {name!r}", *unread]))
         return self._found[name]
 
-    def _read(self) -> Iterator[dict[str, ApiResource]]:
-        """The kinds of each group by their names, the core group first: its names win, as with kubectl."""
-        yield _named(self._client.get_path("/api/v1"))
-        for group in self._client.get_path("/apis")["groups"]:
-            yield _named(self._client.get_path(f"/apis/{group['preferredVersion']['groupVersion']}"))
+    def _read(self, unread: list[str]) -> Iterator[dict[str, ApiResource]]:
+        """The kinds of each group by their names, the core group first: its names win, as with kubectl.
+
+        A group that cannot be read is added to `unread`, with the reason: the server of an aggregated API may be down.
+        """
+        yield _named(self._get_path("/api/v1"))
+        for group in self._get_path("/apis")["groups"]:
+            version = group["preferredVersion"]["groupVersion"]
+            try:
+                listed = self._get_path(f"/apis/{version}")
+            except SdkError as error:
+                unread.append(f"{version} cannot be read: {error}")
+            else:
+                yield _named(listed)
 
 
 def _named(listed: Object) -> dict[str, ApiResource]:
@@ -54,11 +70,7 @@ def _named(listed: Object) -> dict[str, ApiResource]:
             continue  # A subresource
         resource = Resource(listed["groupVersion"], each["kind"], each["name"])
         group, _, version = listed["groupVersion"].rpartition("/")
-        for name in (
-            f"{each['name']}.{version}.{group}",
-            each["name"],
-            each["kind"].lower(),
-            *each.get("shortNames", ()),
-        ):
-            found[name] = ApiResource(resource, each["namespaced"])
+        for name in (each["name"], each["kind"].lower(), *each.get("shortNames", ())):
+            for form in (name, f"{name}.{group}", f"{name}.{version}.{group}"):
+                found[form] = ApiResource(resource, each["namespaced"])
     return found

@@ -23,9 +23,6 @@ from triton_operator.sdk.kubernetes_client import KubernetesClient
 T = TypeVar("T")
 Object = dict[str, Any]
 
-_POLL_SECONDS = 0.25
-"""Interval between two polls."""
-
 
 class KubectlError(Exception):
     """kubectl failed; the message is its output."""
@@ -38,12 +35,19 @@ class Kube:
         self.namespace = namespace
         self._command = [str(kubectl), f"--kubeconfig={kubeconfig}"]
         self._client = KubernetesClient(KubeContext(str(kubeconfig)))
-        self._resources = ApiResources(self._client)
+        self._poll_seconds = 0.25
+        self._resources = ApiResources(self._client.get_path)
 
     def beside(self, namespace: str) -> Kube:
         """Another namespace of the same cluster."""
         other = copy.copy(self)
         other.namespace = namespace
+        return other
+
+    def polling(self, seconds: float) -> Kube:
+        """The same namespace, with this interval between two polls."""
+        other = copy.copy(self)
+        other._poll_seconds = seconds
         return other
 
     def run(self, *arguments: str, stdin: str | None = None, namespaced: bool = True) -> str:
@@ -105,7 +109,7 @@ class Kube:
             if result:
                 return result
             assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}; last seen: {result!r}"
-            time.sleep(_POLL_SECONDS)
+            time.sleep(self._poll_seconds)
 
     def condition(self, name: str, kind: str = "Ready") -> Object | None:
         """A condition of a ModelDeployment, or None if it is not of the current generation."""
