@@ -15,6 +15,9 @@ from collections.abc import Mapping
 from tests.benchmarks.costs import Costs
 from tests.kube import Kube, Object
 
+_POLL_SECONDS = 0.05
+"""The most that is added to a time, of which some are a few seconds."""
+
 
 def median_start_times(kube: Kube, costs: Costs, bodies: Mapping[str, Object], rounds: int) -> dict[str, float]:
     """The median time in seconds of each deployment, which is deleted after it has become ready."""
@@ -31,7 +34,7 @@ def _seconds_until_ready(kube: Kube, body: Object, number: int) -> float:
     name = body["metadata"]["name"] = f"{body['metadata']['name']}-{number}"
     start = time.perf_counter()
     kube.apply(body)
-    kube.wait_ready(name)
+    kube.polling(_POLL_SECONDS).wait_ready(name)
     seconds = time.perf_counter() - start
     kube.delete("modeldeployment", name)
     # Without the time for requests in flight, so that the pod does not use CPU during the next measurement.
