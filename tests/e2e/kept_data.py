@@ -64,23 +64,27 @@ class KeptData:
 
     def pod_programs(self, words: bytes) -> list[int]:
         """The processes of the deployment's pods with these words in their command line."""
-        return [
-            int(process.name)
-            for process in self._pod_processes(Path("/proc"))
-            if words in (process / "cmdline").read_bytes()
-        ]
+        found = []
+        for process in self._pod_processes(Path("/proc")):
+            with suppress(OSError):  # It has ended meanwhile.
+                if words in (process / "cmdline").read_bytes():
+                    found.append(int(process.name))
+        return found
 
     def core_limits(self, words: bytes) -> set[int]:
         """The limits of core dumps of these processes, -1 for none: a dump would put their memory on a disk."""
-        return {resource.prlimit(process, resource.RLIMIT_CORE)[0] for process in self.pod_programs(words)}
+        found = set()
+        for process in self.pod_programs(words):
+            with suppress(ProcessLookupError):  # It has ended meanwhile.
+                found.add(resource.prlimit(process, resource.RLIMIT_CORE)[0])
+        return found
 
     def _container_logs(self) -> Texts:
         return self._files([self._inside / "var/log/pods"])
 
     def _pod_files(self) -> Texts:
-        """The container's whole file system, with its volumes, as each process of the pod sees it."""
-        views = {(process / "ns" / "mnt").readlink(): process / "root" for process in self._pod_processes()}
-        return self._files(views.values())
+        """The container's whole file system, with its volumes, as the processes of the pod see it."""
+        return self._files(whole_roots(self._pod_processes()))
 
     def _node_files(self) -> Texts:
         """The folders of the kubelet, containerd and etcd, /tmp, and the logs of all programs of the node."""
@@ -155,8 +159,9 @@ class KeptData:
                     found = entry.stat(follow_symlinks=False)
                     identity = (found.st_dev, found.st_ino)
                     if found.st_ctime >= self.since and found.st_dev not in left_out and identity not in seen:
+                        content = Path(entry.path).read_bytes()
                         seen.add(identity)
-                        yield entry.path, Path(entry.path).read_bytes()
+                        yield entry.path, content
 
     def _memory_devices(self) -> set[int]:
         """The devices of file systems in memory that the node or a container of the pods has mounted."""
@@ -169,6 +174,30 @@ class KeptData:
                         major, _, minor = mount.split()[2].partition(":")
                         found.add(os.makedev(int(major), int(minor)))
         return found
+
+
+def whole_roots(processes: Iterable[Path]) -> Iterator[Path]:
+    """A root of each mount namespace; the next one if its process has ended before the caller asks for more.
+
+    The files below the root of a process vanish with it. Thus, each root has to be searched before the next is asked
+    for: only then is it known whether the search was complete.
+    """
+    namespaces: dict[Path, list[Path]] = {}
+    for process in processes:
+        if namespace := _mount_namespace(process):
+            namespaces.setdefault(namespace, []).append(process)
+    for namespace, members in namespaces.items():
+        for process in members:
+            yield process / "root"
+            if _mount_namespace(process) == namespace:
+                break
+
+
+def _mount_namespace(process: Path) -> Path | None:
+    """None if the process has ended."""
+    with suppress(OSError):
+        return (process / "ns" / "mnt").readlink()
+    return None
 
 
 def _regular_files(top: Path) -> Iterator[os.DirEntry[str]]:
