@@ -5,9 +5,13 @@ The storage class has the name of the claim and does not exist, so that no other
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
-from tests.kube import Object
+from hack.cluster.handle import Cluster
+from tests.kube import Kube, Object
 
 _ACCESS = ["ReadOnlyMany"]
 _SIZE = {"storage": "1Gi"}
@@ -19,8 +23,13 @@ def claim_manifest(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
 
 
+def volume_name(claim: str, namespace: str) -> str:
+    """The name of the volume for that claim. Volumes have no namespace, so their names contain one."""
+    return f"{namespace}-{claim}"
+
+
 def volume_manifest(claim: str, namespace: str, folder: str, *, modes: Sequence[str] = _ACCESS) -> Object:
-    """A volume for that claim; `folder` is a path on the node. Volumes have no namespace, so its name carries one."""
+    """A volume for that claim; `folder` is a path on the node."""
     spec = {
         "capacity": _SIZE,
         "accessModes": list(modes),
@@ -28,5 +37,23 @@ def volume_manifest(claim: str, namespace: str, folder: str, *, modes: Sequence[
         "persistentVolumeReclaimPolicy": "Retain",
         "hostPath": {"path": folder, "type": "Directory"},
     }
-    metadata = {"name": f"{namespace}-{claim}"}
+    metadata = {"name": volume_name(claim, namespace)}
     return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec}
+
+
+@contextmanager
+def claimed_folder(node: Cluster, kube: Kube, name: str) -> Iterator[Path]:
+    """Create a folder of this machine and a claim for it; delete both after the block, even if it fails.
+
+    The claim is deleted first, because a volume remains until its claim is gone, and a claim until its pods are.
+    """
+    assert node.host_path, "this cluster has no folder that tests can fill"
+    folder = node.host_path / name
+    folder.mkdir()
+    try:
+        kube.apply(claim_manifest(name), volume_manifest(name, kube.namespace, f"{node.node_path}/{name}"))
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+        kube.delete("persistentvolumeclaim", name, wait=False)
+        kube.delete("persistentvolume", volume_name(name, kube.namespace), wait=False)

@@ -17,7 +17,7 @@ from hack.cluster.handle import Cluster
 from tests.benchmarks.costs import Costs, Scale
 from tests.e2e.start_times import median_start_times
 from tests.kube import Kube, Object
-from tests.volumes import claim_manifest, volume_manifest
+from tests.volumes import claimed_folder, volume_name
 from training import REPOSITORY
 from triton_operator.cli.mask_model.command import mask_model
 from triton_operator.encryption.encrypt import encrypt_model
@@ -49,15 +49,11 @@ class Large(torch.nn.Module):
 
 @pytest.fixture
 def claim(node: Cluster, kube: Kube) -> Iterator[Path]:
-    """Create a claim; return its folder on this machine."""
-    assert node.host_path
-    folder = node.host_path / "benchmark"
-    folder.mkdir()
-    manifest = volume_manifest("benchmark", kube.namespace, f"{node.node_path}/benchmark")
-    kube.apply(claim_manifest("benchmark"), manifest)
-    yield folder
-    kube.delete("persistentvolume", manifest["metadata"]["name"], wait=False)
-    shutil.rmtree(folder)
+    """Create a claim for one test; return its folder on this machine."""
+    with claimed_folder(node, kube, "benchmark") as folder:
+        yield folder
+    volume = volume_name("benchmark", kube.namespace)
+    kube.wait(lambda: not kube.get("persistentvolume", volume), "the volume is gone, which the next test creates again")
 
 
 @pytest.mark.timeout(1800)

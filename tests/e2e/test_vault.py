@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,7 +28,7 @@ from tests.kube import Kube, Object
 from tests.network_attempts import PORT, Attempt, answered
 from tests.served import serve
 from tests.vault_server import failed, vault_server
-from tests.volumes import claim_manifest, volume_manifest
+from tests.volumes import claimed_folder
 from training.verify import verify
 from triton_operator.cpu_server.entrypoint import NO_CORE_DUMPS
 from triton_operator.resources.vault import AUDIENCE
@@ -60,18 +59,15 @@ def company(node: Cluster, kube: Kube, tmp_path_factory: pytest.TempPathFactory)
     if not isinstance(node, NativeCluster):
         pytest.skip("a host outside can be added to the native node only")
     authority = Authority("company")
-    with outside_host(node) as outside:
+    with outside_host(node) as outside, claimed_folder(node, kube, "vault") as folder:
         certificate = authority.issue(tmp_path_factory.mktemp("certificate"), [outside.address])
         with vault_server(certificate, outside.listen(VAULT_PORT)) as vault:
             found = Company(vault, kube)
             vault.roles, vault.admits = {ROLE: "models"}, found.admits
-            encrypt_models(found, node.layout.share / "vault")
-            manifest = volume_manifest("vault", kube.namespace, f"{node.node_path}/vault")
+            encrypt_models(found, folder)
             ca = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "company-ca"}}
-            kube.apply(claim_manifest("vault"), manifest, ca | {"data": {"ca.crt": authority.pem}})
+            kube.apply(ca | {"data": {"ca.crt": authority.pem}})
             yield found
-    kube.delete("persistentvolume", manifest["metadata"]["name"], wait=False)
-    shutil.rmtree(node.layout.share / "vault")
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +230,7 @@ def test_nothing_is_left_after_an_eviction_and_after_the_deletion(kube: Kube, ke
     assert_only_planted(kept)  # While it ends.
     kube.run("wait", f"pod/{metadata['name']}", "--for=delete", "--timeout=120s")
     kube.delete("modeldeployment", NAME)
-    kube.run("delete", "pods", "-l", PODS, QUICKLY)
+    kube.wait(lambda: is_gone(kube), "no ReplicaSet is left that creates pods, which decrypt the models again")
     assert_only_planted(kept)
     assert places_with([CANARY], kept, ON_DISKS) == set()  # Not in memory either.
 
@@ -262,6 +258,12 @@ def assert_only_planted(kept: KeptData) -> None:
 def places_with(words: Sequence[bytes], kept: KeptData, kinds: Iterable[str]) -> set[str]:
     """The places of these kinds whose text contains one of the words."""
     return {place for kind in kinds for place, text in kept.kinds()[kind]() if any(word in text for word in words)}
+
+
+def is_gone(kube: Kube) -> bool:
+    """Delete the pods, with those that a ReplicaSet has created since; whether neither is left."""
+    kube.run("delete", "pods", "-l", PODS, QUICKLY)
+    return not kube.list("replicasets,pods", PODS)
 
 
 def running(kube: Kube) -> list[Object]:
