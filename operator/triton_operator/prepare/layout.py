@@ -33,7 +33,8 @@ def lay_out(models: Iterable[ResolvedModel], target: Path, plaintext: Path) -> l
     if there is not enough space, or for a wrong digest.
     """
     _clear(target)
-    return [_lay_out(model, target / model.name, plaintext) for model in models]
+    memory = plaintext.resolve()  # The folder of a resolved model has no links.
+    return [_lay_out(model, target / model.name, memory) for model in models]
 
 
 def _lay_out(model: ResolvedModel, folder: Path, plaintext: Path) -> str:

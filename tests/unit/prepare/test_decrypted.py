@@ -54,16 +54,21 @@ def test_a_restarted_pod_decrypts_again(pod: Pod) -> None:
     assert [entry.name for entry in pod.plaintext.iterdir()] == ["digits"]
 
 
-def test_the_configuration_of_an_encrypted_model_is_in_memory_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("linked", [False, True])
+def test_the_configuration_of_an_encrypted_model_is_in_memory_only(tmp_path: Path, linked: bool) -> None:
     """It is completed, and the tree is on a disk; the search finds that of a model in the clear there."""
-    pod = Pod(tmp_path)
+    root = tmp_path / "root"
+    (tmp_path / "target" if linked else root).mkdir()
+    if linked:
+        root.symlink_to("target")
+    pod = Pod(root)
     encrypt(pod, pod.add("digits", CONFIG + PARAMETER % "secret", v1="m"))
     pod.add("plain", CONFIG + PARAMETER % "public", v1="plain")
     pod.ask_for(*(PreparationModel(name, name, version_policy=LATEST) for name in ("digits", "plain")))
     assert "version_policy" in pod.served()
     configs = {name: pod.models / name / "config.pbtxt" for name in ("digits", "plain")}
     assert "secret" in configs["digits"].read_text()
-    assert configs["digits"].resolve() == pod.plaintext / "digits" / "config.pbtxt"
+    assert configs["digits"].resolve() == (pod.plaintext / "digits" / "config.pbtxt").resolve()
     on_disk = [file for file in pod.models.rglob("*") if file.is_file() and not file.is_symlink()]
     assert [file for file in on_disk if b"public" in file.read_bytes()] == [configs["plain"]]
     assert [file for file in on_disk if b"secret" in file.read_bytes()] == []
