@@ -93,6 +93,8 @@ class VaultOptions(NamedTuple):
         return VaultKey(vault, self.path, self.key, self._token())
 
     def _token(self) -> str:
+        from triton_operator.encryption.vault import is_token
+
         if self.token_file:
             content = _read(self.token_file, "--vault-token-file")
             token, source = content.decode("ascii", errors="replace"), f"--vault-token-file: {self.token_file}"
@@ -101,7 +103,7 @@ class VaultOptions(NamedTuple):
         token = token.strip()
         if not token:
             raise UsageError(f"{source} has no token; set {TOKEN_VARIABLE}, or use --vault-token-file FILE")
-        if not (token.isascii() and token.isprintable()):
+        if not is_token(token):
             raise UsageError(f"{source} has characters that a token cannot have")
         return token
 

@@ -8,7 +8,6 @@ only. Messages quote an error of the vault unless it contains what was sent.
 from __future__ import annotations
 
 import base64
-import binascii
 import http.client
 import ipaddress
 import ssl
@@ -18,7 +17,12 @@ from urllib.parse import SplitResult, quote, urlsplit
 import msgspec
 
 from triton_operator.api.text import escape
-from triton_operator.encryption.errors import VaultDeniedError, VaultUnreachableError, VaultUntrustedError
+from triton_operator.encryption.errors import (
+    VaultDeniedError,
+    VaultError,
+    VaultUnreachableError,
+    VaultUntrustedError,
+)
 
 ANSWER_SECONDS = 15
 """Time without data after which a connection counts as broken."""
@@ -78,6 +82,8 @@ class Vault:
     def log_in(self, path: str, role: str, jwt: str) -> str:
         """Log in with the token of a ServiceAccount at the auth method at `path`; returns the vault's token."""
         response = self._post(f"auth/{quote(path)}/login", {"role": role, "jwt": jwt}, _LoggedIn, secrets=(jwt,))
+        if not is_token(response.auth.client_token):
+            raise self._not_a_vault()
         return response.auth.client_token
 
     def wrap(self, path: str, key: str, token: str, content: bytes) -> str:
@@ -92,7 +98,7 @@ class Vault:
         response = self._post(place, {"ciphertext": ciphertext}, _Unwrapped, (token,), token)
         try:
             return base64.b64decode(response.data.plaintext, validate=True)
-        except binascii.Error:
+        except ValueError:  # Not base64, or not even ASCII.
             raise self._not_a_vault() from None
 
     def revoke(self, token: str) -> None:
@@ -102,8 +108,9 @@ class Vault:
     def _post(
         self, path: str, body: dict[str, str], expected: type[Response], secrets: tuple[str, ...], token: str = ""
     ) -> Response:
+        content = self._send(path, body, secrets, token)
         try:
-            return msgspec.json.decode(self._send(path, body, secrets, token), type=expected)
+            return msgspec.json.decode(content, type=expected)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             # The cause is not chained: it may quote the response.
             raise self._not_a_vault() from None
@@ -122,6 +129,8 @@ class Vault:
         """Send a request; returns the status and the beginning of the body."""
         headers = {"Content-Type": "application/json", "User-Agent": "triton-operator", "X-Vault-Request": "true"}
         if token:
+            if not is_token(token):  # The library's error would quote it.
+                raise VaultError(f"the token for {self.address} has characters that a token cannot have")
             headers["X-Vault-Token"] = token
         connection = self._connection()
         try:
@@ -160,14 +169,30 @@ def check_address(address: str) -> SplitResult:
     rest = (parts.path.strip("/"), parts.query, parts.fragment, parts.username, parts.password)
     if parts.scheme not in {"https", "http"} or not parts.hostname or any(rest):
         raise ValueError("must be https://HOST or https://HOST:PORT, without a path")
+    if not _is_host(parts.hostname):
+        raise ValueError("must have a valid host name, in which each part between dots has 1 to 63 characters")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ValueError("must begin with https://, because http:// would send keys without encryption")
     return parts
 
 
+def is_token(text: str) -> bool:
+    """Whether a vault accepts the text as a token, which is a header of each request."""
+    return bool(text) and text.isascii() and text.isprintable()
+
+
 def _pem_text(content: bytes | None) -> str | None:
     """Text between certificates may be anything, but the library accepts ASCII only."""
     return None if content is None else content.decode("ascii", errors="replace").replace("\ufffd", "?")
+
+
+def _is_host(host: str) -> bool:
+    """Whether the library can look the host up; it would refuse others later with various errors."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return host.isprintable() and " " not in host
 
 
 def _is_loopback(host: str) -> bool:

@@ -16,6 +16,7 @@ from triton_operator.encryption.encrypt import encrypt_model
 from triton_operator.encryption.errors import (
     DecryptionError,
     VaultDeniedError,
+    VaultError,
     VaultUnreachableError,
     VaultUntrustedError,
 )
@@ -145,7 +146,7 @@ def test_an_error_that_repeats_a_secret_is_not_quoted(vault: VaultServer) -> Non
     assert str(denied.value).endswith("answered 403 Forbidden")
 
 
-@pytest.mark.parametrize("answer", [{}, {"data": {"plaintext": "%"}}, {"data": None}])
+@pytest.mark.parametrize("answer", [{}, {"data": {"plaintext": "%"}}, {"data": {"plaintext": "é"}}, {"data": None}])
 def test_a_server_that_is_no_vault_is_denied(vault: VaultServer, tmp_path: Path, answer: dict[str, object]) -> None:
     folder = encrypted(tmp_path, key_of(vault))
     vault.answer = lambda _: (200, answer)
@@ -170,6 +171,27 @@ def test_only_the_given_authority_is_trusted(tmp_path: Path) -> None:
 def test_an_address_is_a_scheme_a_host_and_a_port(address: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 -- the library's message for a wrong port
         check_address(address)
+
+
+@pytest.mark.parametrize("host", ["vault..example.com", f"{'a' * 64}.example.com", "va ult", "va\0ult"])
+def test_a_host_that_cannot_exist_is_a_wrong_address(host: str) -> None:
+    check_address(f"https://{'a' * 63}.example.com:8200")
+    with pytest.raises(ValueError, match="must have a valid host name"):
+        Vault(f"https://{host}:8200")
+
+
+@pytest.mark.parametrize("token", ["s.first\nsecond", "s.first\u20acsecond"])
+def test_a_token_that_cannot_be_sent_is_not_printed(vault: VaultServer, token: str) -> None:
+    client = Vault(vault.address)
+    for request in (lambda: client.revoke(token), lambda: client.unwrap("transit", "models", token, "vault:v1:")):
+        with pytest.raises(VaultError, match="characters that a token cannot have") as refused:
+            request()
+        assert "first" not in str(refused.value)
+        assert refused.value.__context__ is None
+    vault.answer = lambda _: (200, {"auth": {"client_token": token}})
+    with pytest.raises(VaultDeniedError, match="something other than the API of a vault"):
+        client.log_in("kubernetes", "digits", "jwt")
+    assert vault.requests == ["/v1/auth/kubernetes/login"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])

@@ -139,6 +139,22 @@ def test_a_changed_wrapped_key_names_the_model_and_leaves_nothing(pod: Pod) -> N
     assert list(pod.plaintext.iterdir()) == []
 
 
+def test_an_address_that_cannot_exist_is_named_in_the_spec(pod: Pod, vault: VaultServer) -> None:
+    vault.address = "https://vault..example.com:8200"
+    ask(pod, vault)
+    refused = pod.failure()
+    assert refused.reason == Reason.VAULT_DENIED
+    assert refused.message.startswith("spec.decryption.vault.address must have a valid host name")
+
+
+def test_a_token_that_cannot_be_sent_back_is_not_in_the_message(pod: Pod, vault: VaultServer) -> None:
+    vault.answer = lambda path: (200, {"auth": {"client_token": "s.first\nsecond"}}) if path == LOGIN else None
+    refused = pod.failure()
+    assert refused.reason == Reason.VAULT_DENIED
+    assert "it answered something other than the API of a vault" in refused.message
+    assert "first" not in pod.message()
+
+
 def test_a_short_outage_is_bridged(pod: Pod, vault: VaultServer) -> None:
     """A sealed vault, a busy one, and one that redirects to another node are temporary."""
     answers = {
