@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.core_dumps import core_dumps_allowed
 from tests.pod_folders import Pod
 from triton_operator.api.conditions import Reason
-from triton_operator.cpu_server.entrypoint import NO_CORE_DUMPS
-from triton_operator.prepare.__main__ import describe
+from triton_operator.prepare.__main__ import describe, main
 from triton_operator.triton.prepare_contract.outcome import MISTAKE
 from triton_operator.triton.prepare_contract.request import Preparation, PreparationModel, decode, encode
 
@@ -42,13 +42,12 @@ def test_an_error_of_the_system_is_one_line_without_a_traceback(pod: Pod, capsys
 
 
 def test_it_writes_no_core_dumps_of_keys_and_models(pod: Pod) -> None:
-    before = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
-    try:
+    with core_dumps_allowed() as forbidden:
+        allowed = resource.getrlimit(resource.RLIMIT_CORE)
         pod.failure()
-        assert resource.getrlimit(resource.RLIMIT_CORE)[0] == NO_CORE_DUMPS
-    finally:
-        resource.setrlimit(resource.RLIMIT_CORE, before)
+        assert resource.getrlimit(resource.RLIMIT_CORE) == allowed  # Other tests start from the same limit.
+        main(pod.arguments())
+        assert resource.getrlimit(resource.RLIMIT_CORE)[0] == forbidden
 
 
 @pytest.mark.parametrize(
