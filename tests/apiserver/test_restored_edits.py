@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -80,31 +82,40 @@ def kube(kubeconfig: Path, namespace: str) -> Kube:
     return Kube(tools("kubectl") / "kubectl", kubeconfig, namespace)
 
 
-async def test_every_edit_is_undone_and_reported_once_with_its_author(
+@asynccontextmanager
+async def private_digits(
     kubeconfig: Path, namespace: str, tmp_path: Path, kube: Kube
-) -> None:
-    """The operator's own changes before, between and after them are not reported."""
+) -> AsyncIterator[tuple[OperatorProcess, Namespace]]:
+    """An operator that has reconciled a deployment with TLS."""
     with OperatorProcess(kubeconfig, namespace, tmp_path) as operator:
         operator.wait_ready()
         kube.apply({**a_body(privacy={"tls": {"mode": "Managed"}}), "metadata": {"name": "digits"}})
         async with Namespace(kubeconfig, namespace) as world:
             await world.until_observed()
-            for name, (target, patch, reason, message) in EDITS.items():
-                before = content(kube, target)
-                reported = len(messages(kube, reason))
-                kube.run("patch", *target, patch[0], "-p", patch[1], "--field-manager=mallory")
-                kube.wait(partial(is_restored, kube, target, before), f"{name} is undone", 20)
-                kube.wait(partial(messages, kube, reason, reported), f"{name} is reported", 20)
-                (latest,) = messages(kube, reason, reported)
-                assert latest.startswith(message), name
-            for target in (PROXY, POLICY):
-                kube.delete(*target)
-                kube.wait(partial(kube.get, *target), f"{target} exists again", 20)
-            for change in CHANGES:
-                kube.patch("modeldeployment", "digits", {"spec": {"privacy": change}})
-                await world.until_observed()
-            kube.patch("modeldeployment", "digits", {"spec": {"privacy": {"tls": {"mode": "Disabled"}, "audit": None}}})
-            kube.wait(lambda: kube.get(*PROXY) is None, "the operator deletes the policy of callers")
+            yield operator, world
+
+
+async def test_every_edit_is_undone_and_reported_once_with_its_author(
+    kubeconfig: Path, namespace: str, tmp_path: Path, kube: Kube
+) -> None:
+    """The operator's own changes before, between and after them are not reported."""
+    async with private_digits(kubeconfig, namespace, tmp_path, kube) as (_, world):
+        for name, (target, patch, reason, message) in EDITS.items():
+            before = content(kube, target)
+            reported = len(messages(kube, reason))
+            kube.run("patch", *target, patch[0], "-p", patch[1], "--field-manager=mallory")
+            kube.wait(partial(is_restored, kube, target, before), f"{name} is undone", 60)
+            kube.wait(partial(messages, kube, reason, reported), f"{name} is reported", 60)
+            (latest,) = messages(kube, reason, reported)
+            assert latest.startswith(message), name
+        for target in (PROXY, POLICY):
+            kube.delete(*target)
+            kube.wait(partial(kube.get, *target), f"{target} exists again", 60)
+        for change in CHANGES:
+            kube.patch("modeldeployment", "digits", {"spec": {"privacy": change}})
+            await world.until_observed()
+        kube.patch("modeldeployment", "digits", {"spec": {"privacy": {"tls": {"mode": "Disabled"}, "audit": None}}})
+        kube.wait(lambda: kube.get(*PROXY) is None, "the operator deletes the policy of callers")
     events = [(event["reason"], event["note"]) for event in kube.list("events.v1.events.k8s.io")]
     restored = [event for event in events if event[0].endswith("Restored")]
     assert len(restored) == len(EDITS) + 2
@@ -116,11 +127,7 @@ async def test_every_edit_is_undone_and_reported_once_with_its_author(
 async def test_edits_while_the_operator_is_down_are_undone_and_reported_at_its_start(
     kubeconfig: Path, namespace: str, tmp_path: Path, kube: Kube
 ) -> None:
-    with OperatorProcess(kubeconfig, namespace, tmp_path) as operator:
-        operator.wait_ready()
-        kube.apply({**a_body(privacy={"tls": {"mode": "Managed"}}), "metadata": {"name": "digits"}})
-        async with Namespace(kubeconfig, namespace) as world:
-            await world.until_observed()
+    async with private_digits(kubeconfig, namespace, tmp_path, kube) as (operator, _):
         operator.kill()
         edits = [EDITS[name] for name in CHANGED_WHILE_DOWN]
         before = [content(kube, target) for target, *_ in edits]
@@ -128,30 +135,24 @@ async def test_edits_while_the_operator_is_down_are_undone_and_reported_at_its_s
             kube.run("patch", *target, patch[0], "-p", patch[1], "--field-manager=mallory")
         operator.start()
         for (target, _, reason, message), content_before in zip(edits, before, strict=True):
-            kube.wait(partial(is_restored, kube, target, content_before), f"{target} is undone", 20)
-            kube.wait(partial(messages, kube, reason), f"{reason} is reported", 20)
+            kube.wait(partial(is_restored, kube, target, content_before), f"{target} is undone", 60)
+            kube.wait(partial(messages, kube, reason), f"{reason} is reported", 60)
             assert [each[: len(message)] for each in messages(kube, reason)] == [message], target
 
 
 async def test_an_immutable_secret_of_certificates_is_reported_until_somebody_deletes_it(
     kubeconfig: Path, namespace: str, tmp_path: Path, kube: Kube
 ) -> None:
-    with OperatorProcess(kubeconfig, namespace, tmp_path) as operator:
-        operator.wait_ready()
-        kube.apply({**a_body(privacy={"tls": {"mode": "Managed"}}), "metadata": {"name": "digits"}})
-        async with Namespace(kubeconfig, namespace) as world:
-            await world.until_observed()
-            before = content(kube, SERVING)
-            frozen = json.dumps({"immutable": True, "data": {"digits.key": CANARY}})
-            kube.run("patch", *SERVING, MERGE_PATCH, "-p", frozen, "--field-manager=mallory")
-            reported = kube.wait_reason("digits", "CertificateInvalid", kind="Accepted", seconds=20)
-            command = f"kubectl delete -n {namespace} {'/'.join(SERVING)}"
-            assert command in reported["message"]
-            kube.delete(*SERVING)
-            kube.wait(partial(is_restored, kube, SERVING, before), "the Secret exists again", 20)
-            kube.wait(
-                lambda: (kube.condition("digits", "Accepted") or {}).get("status") == "True", "it is accepted", 20
-            )
+    async with private_digits(kubeconfig, namespace, tmp_path, kube):
+        before = content(kube, SERVING)
+        frozen = json.dumps({"immutable": True, "data": {"digits.key": CANARY}})
+        kube.run("patch", *SERVING, MERGE_PATCH, "-p", frozen, "--field-manager=mallory")
+        reported = kube.wait_reason("digits", "CertificateInvalid", kind="Accepted", seconds=60)
+        command = f"kubectl delete -n {namespace} {'/'.join(SERVING)}"
+        assert command in reported["message"]
+        kube.delete(*SERVING)
+        kube.wait(partial(is_restored, kube, SERVING, before), "the Secret exists again", 60)
+        kube.wait(lambda: (kube.condition("digits", "Accepted") or {}).get("status") == "True", "it is accepted", 60)
 
 
 def content(kube: Kube, target: tuple[str, str]) -> Object:
