@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-import resource
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ _NODE_METRICS = (
     "pods",
 )
 _KERNEL = {"proc", "sys"}
+_CORE_LIMIT = re.compile(r"^Max core file size +(\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,12 @@ class KeptData:
                     found.append(int(process.name))
         return found
 
-    def core_limits(self, words: bytes) -> set[int]:
-        """The limits of core dumps of these processes, -1 for none: a dump would put their memory on a disk."""
-        found = set()
+    def core_limits(self, words: bytes) -> set[str]:
+        """The limits of core dumps of these processes, in bytes: a dump would put their memory on a disk."""
+        found: set[str] = set()
         for process in self.pod_programs(words):
-            with suppress(ProcessLookupError):  # It has ended meanwhile.
-                found.add(resource.prlimit(process, resource.RLIMIT_CORE)[0])
+            with suppress(OSError):  # It has ended meanwhile.
+                found.update(_CORE_LIMIT.findall(Path(f"/proc/{process}/limits").read_text()))
         return found
 
     def _container_logs(self) -> Texts:

@@ -123,7 +123,7 @@ def test_a_pod_that_is_killed_while_it_decrypts_leaves_no_plaintext(
     reached = company.hold_second_key()
     assert reached.wait(180)
     (process,) = kept.pod_programs(b"triton_operator.prepare")
-    assert kept.core_limits(b"triton_operator.prepare") == {NO_CORE_DUMPS}
+    assert kept.core_limits(b"triton_operator.prepare") == {str(NO_CORE_DUMPS)}
     os.kill(process, signal.SIGSTOP)
     in_memory = {Path(place).name for place in places_with([CANARY], kept, [POD_FILES])}
     assert in_memory == {"config.pbtxt", "labels.txt", "model.pt"}
@@ -140,7 +140,7 @@ def test_it_serves_and_neither_the_plaintext_nor_a_key_is_kept(
 ) -> None:
     """The keys are nowhere on the node, because the vault unwraps them into the memory of `prepare` only."""
     assert_correct(node, kube)
-    assert kept.core_limits(b"tritonserver") == {NO_CORE_DUMPS}
+    assert kept.core_limits(b"tritonserver") == {str(NO_CORE_DUMPS)}
     assert company.vault.issued[-1] not in company.vault.tokens  # It has been revoked.
     (pod,) = running(kube)
     mounts = {
