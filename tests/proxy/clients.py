@@ -132,9 +132,9 @@ class Client:
             yield channel
 
     @contextmanager
-    def grpc(self, options: Sequence[tuple[str, int]] = ()) -> Iterator[Any]:
+    def grpc(self) -> Iterator[Any]:
         """A stub of Triton's service."""
-        with self.channel(options) as channel:
+        with self.channel() as channel:
             yield service_pb2_grpc.GRPCInferenceServiceStub(channel)
 
     def call(self, method: str, message: Any, *, timeout: float = 20) -> Any:

@@ -1,8 +1,10 @@
-"""Constant load over one protocol each: every request must succeed, and none is sent twice.
+"""Constant load over one protocol each: every request must succeed, and none is processed twice.
 
 Input: a Client. Output: the number of requests, and what failed. Each kind of load is a thread of its own. HTTP clients
-keep their connection until a response says that it will be closed, as HTTP/1.1 demands. The token of the Client may
-change meanwhile.
+keep their connection until a response says that it will be closed, as HTTP/1.1 demands. gRPC clients have the default
+options, as those of users. A call that has selected its connection when GOAWAY arrives is then sent again on another,
+because the server cannot have seen it (grpc/grpc#19969, and "transparent retries" in gRFC A6). No other call is sent
+again: that would need a retry policy. The token of the Client may change meanwhile.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import grpc
 
@@ -52,8 +53,8 @@ def over_http(client: Client, load: Load, stop: threading.Event) -> None:
 
 
 def over_grpc(client: Client, load: Load, stop: threading.Event) -> None:
-    """Calls on one long channel, without retries."""
-    with _stub_without_retries(client) as stub:
+    """Calls on one long channel."""
+    with client.grpc() as stub:
         while not stop.is_set():
             try:
                 stub.ModelInfer(infer_request(), metadata=client.metadata(), timeout=30)
@@ -65,7 +66,7 @@ def over_grpc(client: Client, load: Load, stop: threading.Event) -> None:
 def over_stream(client: Client, load: Load, stop: threading.Event) -> None:
     """One stream for the whole time; its messages count as requests."""
     sent: queue.Queue[object] = queue.Queue()
-    with _stub_without_retries(client) as stub:
+    with client.grpc() as stub:
         answers = stub.ModelStreamInfer(iter(sent.get, None), metadata=client.metadata())
         try:
             while not stop.is_set():
@@ -108,12 +109,6 @@ def wait_for_requests(loads: Sequence[Load], count: int) -> None:
     while sum(load.requests for load in loads) < count and not any(load.failures for load in loads):
         assert time.monotonic() < end, loads
         time.sleep(0.02)
-
-
-@contextmanager
-def _stub_without_retries(client: Client) -> Iterator[Any]:
-    with client.grpc(options=[("grpc.enable_retries", 0)]) as stub:
-        yield stub
 
 
 def count(load: Load, failure: str) -> None:
