@@ -24,6 +24,7 @@ from tests.signers import Signer
 from tests.volumes import volume_manifest
 
 NAME = "linear-regression"
+SELECTOR = f"triton-operator.io/model-deployment={NAME},app.kubernetes.io/component=server"
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 STORAGE = "by-hand"
 """A storage class that does not exist, because the test creates the volumes."""
@@ -133,10 +134,24 @@ def test_another_content_is_fetched_next_to_the_old_one(kube: Kube, archive: str
     assert _claims(_serving(kube)) == after - before
 
 
+def test_a_cached_model_that_somebody_changes_is_never_loaded(node: Cluster, kube: Kube) -> None:
+    """The new content comes from the claim: the Job that verified it is gone."""
+    assert node.host_path
+    serving = _serving(kube)["metadata"]["name"]
+    for model in node.host_path.glob("cache-*/**/linear_regression/1/model.pt"):
+        model.write_bytes(model.read_bytes() + b"\n")
+    kube.run("delete", "pod", serving, "--wait=false")
+    refused = kube.wait_reason(NAME, "SignedFileChanged", seconds=300)
+    assert "model linear_regression: 1/model.pt is not the file that was signed" in refused["message"]
+    pod = _serving(kube)
+    assert pod["metadata"]["name"] != serving
+    (triton,) = pod["status"]["containerStatuses"]
+    assert (triton["started"], triton["restartCount"]) == (False, 0)
+
+
 def _serving(kube: Kube) -> Object:
     """Return the only server pod that is not being deleted."""
-    selector = f"triton-operator.io/model-deployment={NAME},app.kubernetes.io/component=server"
-    pods = [pod for pod in kube.list("pods", selector) if "deletionTimestamp" not in pod["metadata"]]
+    pods = [pod for pod in kube.list("pods", SELECTOR) if "deletionTimestamp" not in pod["metadata"]]
     assert len(pods) == 1
     return pods[0]
 
