@@ -66,7 +66,7 @@ def _numbers(values: Floats, patch: int, width: int) -> list[str]:
     power = _power(float(np.abs(sums).max(initial=0.0)))
     lines = ["".join(f"{_signed(each / 10.0**power):>{_NUMBER}}" for each in row) for row in sums]
     unit = f", times 1e{power}" if power else ""
-    return [*lines, f"each number: {side}x{side} pixels{unit}; a point is close to 0"]
+    return [*lines, f"each number: {side}x{side} pixels{unit}; a dot means close to 0"]
 
 
 def _power(highest: float) -> int:

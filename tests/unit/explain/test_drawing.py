@@ -56,7 +56,7 @@ def test_a_picture_is_a_grid_of_signed_numbers_where_colours_are_not_wanted() ->
     lines = picture(error=0.01).text().splitlines()
     assert lines[0] == "digits: output 7 is 1, by kernel-shap"
     assert lines[1] == "against 0.25 for the baseline (0 in place of each value)"
-    assert lines[3:6] == ["  +1.00      .", "      .  -0.25", "each number: 4x4 pixels; a point is close to 0"]
+    assert lines[3:6] == ["  +1.00      .", "      .  -0.25", "each number: 4x4 pixels; a dot means close to 0"]
     assert lines[7] == "attributions add up to +0.75 of +0.75, gap +0"
     assert lines[8:] == ["standard error of a piece 0.01; more samples lower it", "1,234 evaluations in 1.5 s"]
 
@@ -78,7 +78,7 @@ def test_numbers_of_any_size_fit_their_places(factor: float, shown: str, unit: s
     """Attributions of a model that does not return probabilities are rarely between 0.1 and 100."""
     lines = replace(picture(), attributions=picture().attributions * factor).text().splitlines()
     assert lines[3].split() == [shown, "."]
-    assert lines[5] == f"each number: 4x4 pixels{unit}; a point is close to 0"
+    assert lines[5] == f"each number: 4x4 pixels{unit}; a dot means close to 0"
 
 
 def test_an_image_is_half_blocks_in_colour() -> None:
