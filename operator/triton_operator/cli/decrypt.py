@@ -23,7 +23,7 @@ Examples:
   tritonctl decrypt encrypted/digits --key keyset.json --to models
   tritonctl decrypt encrypted --vault https://vault.example.com:8200 --vault-key models --to models
 \b
-Files that were changed, swapped, renamed or truncated are refused, and nothing is written.
+Files that were changed, swapped, renamed or truncated are rejected, and nothing is written.
 """
 
 

@@ -19,7 +19,7 @@ Examples:
   tritonctl sign model_repository --key release.key
   tritonctl sign models --key release.key --password-file release.password
 \b
-Sign after the last change: a signature covers all files of the model's folder, config.pbtxt included. Put the public
+Sign after the last change: a signature covers all files of the model's folder, including config.pbtxt. Put the public
 key, which --create-key writes to FILE.pub, into spec.verification.keys. Any P-256, P-384 or P-521 key in PEM form can
 sign. The signature has the format of OpenSSF model signing.
 """

@@ -37,7 +37,7 @@ def lint(
     ],
     scan: Annotated[
         bool,
-        typer.Option("--scan", help="Also report everything that spec.verification.scan refuses, such as Python code."),
+        typer.Option("--scan", help="Also report everything that spec.verification.scan rejects, such as Python code."),
     ] = False,
     output: Output = OutputFormat.TABLE,
 ) -> None:
