@@ -7,6 +7,7 @@ file counts if it has changed since that time; that excludes the files of images
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import os
 import re
@@ -98,7 +99,7 @@ class KeptData:
                     yield f"{process}/{name}", (process / name).read_bytes()
 
     def _objects(self) -> Texts:
-        """All objects of all kinds, with the values of Secrets as text and as bytes."""
+        """All objects of all kinds, with the values of Secrets as text and as bytes, and Helm's releases."""
         kinds = self.kube.run("api-resources", "--verbs=list", "--output=name", namespaced=False).split()
         for kind in sorted(set(kinds)):
             listed = json.loads(
@@ -110,8 +111,10 @@ class KeptData:
                 metadata = body["metadata"]
                 name = f"{kind} {metadata.get('namespace', '')}/{metadata.get('name', '')}"
                 values = body.get("data") or {} if kind == "secrets" else {}
-                decoded = b"\n".join(base64.b64decode(value) for value in values.values())
-                yield name, json.dumps(body, ensure_ascii=False).encode() + decoded
+                decoded = [base64.b64decode(value) for value in values.values()]
+                if body.get("type") == "helm.sh/release.v1":
+                    decoded = [gzip.decompress(base64.b64decode(release)) for release in decoded]
+                yield name, b"\n".join([json.dumps(body, ensure_ascii=False).encode(), *decoded])
 
     def _metrics(self) -> Texts:
         """Of Triton, the operator, the kubelet and the API server; the proxy has none."""

@@ -51,6 +51,7 @@ KEPT = {
     METRICS: b"digits",
 }
 """A word that is in each kind of places."""
+CHART_WORD = b"kind: Deployment"
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +209,7 @@ def test_the_key_of_a_secret_is_only_in_the_secret(node: Cluster, kube: Kube, co
     for kind, word in KEPT.items():
         texts = list(kept.kinds()[kind]())
         assert any(word in text for _, text in texts), kind
+        assert kind != OBJECTS or any("/sh.helm.release" in place and CHART_WORD in text for place, text in texts)
         found[kind] = {place for place, text in texts if any(form in text for form in key_forms(content))}
         assert [place for place, text in texts if any(form in text for form in vault_keys)] == [], kind
     assert found.pop(OBJECTS) == {f"secrets {kube.namespace}/model-keys"}

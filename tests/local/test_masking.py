@@ -50,7 +50,7 @@ def texts(client: Client, model: str, *values: str) -> list[str]:
 
 
 def test_an_echo_behind_the_mask_returns_masked_texts_only(echo: Serving) -> None:
-    """The echo alone is the control; the server counts what it masked and writes no text to its output."""
+    """The echo alone is the control; the server counts what it masked."""
     with Client("echo", url=echo.http) as client:
         assert texts(client, "masked_echo", TEXT, "nothing") == [SEEN, "nothing"]
         assert texts(client, "echo", TEXT) == [TEXT]
@@ -73,6 +73,15 @@ def test_tokens_of_a_client_come_back_from_a_real_server(echo: Serving) -> None:
 def test_a_text_that_is_not_utf_8_is_refused(echo: Serving) -> None:
     with Client("texts", url=echo.http) as client, pytest.raises(InferenceError, match="text is not UTF-8"):
         client.infer("masked_chinese_texts", np.array([[b"\xff"]], dtype=np.object_))
+
+
+def test_a_server_that_masks_writes_no_text_to_its_output(echo: Serving) -> None:
+    """The other tests have sent them; the last one of the echo, because it ends the server."""
+    with Client("echo", url=echo.http) as client:
+        assert texts(client, "masked_echo", TEXT) == [SEEN]
+    log = echo.output + echo.end(signal.SIGINT)[1]
+    assert "masked_echo" in log
+    assert [word for word in ("13912345678", "林晓东", "4111") if word in log] == []
 
 
 def test_the_example_classifies_masked_texts(user: User, repository: Path) -> None:

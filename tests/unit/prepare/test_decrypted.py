@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.archives import a_model_file
 from tests.encrypted import encrypt
 from tests.pod_folders import CONFIG, Pod
 from tests.signers import Signer
@@ -20,6 +22,9 @@ from triton_operator.triton.prepare_contract.request import PreparationModel
 
 PARAMETER = 'parameters { key: "k" value { string_value: "%s" } }'
 LATEST = VersionPolicy(latest=LatestVersions(1))
+CLEAN = a_model_file(None, code="def f(x):\n  return x\n")
+HARMFUL = a_model_file(None, code="def f(x):\n  torch.save(x)\n")
+MIB = 1 << 20
 
 
 @pytest.fixture
@@ -74,6 +79,31 @@ def test_the_configuration_of_an_encrypted_model_is_in_memory_only(tmp_path: Pat
     assert [file for file in on_disk if b"secret" in file.read_bytes()] == []
 
 
+def test_an_encrypted_model_that_is_scanned_is_not_copied_to_the_disk(tmp_path: Path) -> None:
+    """A model in the clear is: whoever can write to its source must not change it after the scan."""
+    pod = Pod(tmp_path)
+    pod.refuse_findings()
+    encrypt(pod, pod.add("digits", v1=CLEAN))
+    pod.add("plain", v1=CLEAN)
+    pod.ask_for(*(PreparationModel(name, name, copy=True) for name in ("digits", "plain")))
+    outcome = pod.prepare()
+    assert isinstance(outcome, Prepared), outcome
+    files = {name: pod.models / name / "1" / "model.pt" for name in ("digits", "plain")}
+    assert pod.plaintext in files["digits"].resolve().parents
+    on_disk = [file for file in pod.models.rglob("*") if file.is_file() and not file.is_symlink()]
+    assert [file for file in on_disk if file.read_bytes() == CLEAN] == [files["plain"]]
+
+
+def test_the_plaintext_is_scanned(tmp_path: Path) -> None:
+    pod = Pod(tmp_path)
+    pod.refuse_findings()
+    encrypt(pod, pod.add("digits", v1=HARMFUL))
+    pod.ask("digits")
+    refused = pod.failure()
+    assert (refused.reason, refused.model) == (Reason.MODEL_SCAN_REFUSED, "digits")
+    assert "1/model.pt: code/__torch__.py: line 2: writes a file" in refused.message
+
+
 def test_an_encrypted_model_without_a_key_is_refused(pod: Pod) -> None:
     pod.keyset.unlink()
     pod.ask("plain", "digits")
@@ -103,10 +133,12 @@ def test_a_file_that_is_no_keyset_is_refused_without_its_content(pod: Pod) -> No
 def test_models_that_do_not_fit_are_refused_with_both_numbers_before_the_decryption(
     pod: Pod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decrypted, "free_bytes", lambda _: 4)
+    encrypt(pod, pod.add("large", v1=bytes(3 * MIB)))
+    pod.ask("large")
+    monkeypatch.setattr(decrypted, "free_bytes", lambda _: 2 * MIB)
     refused = pod.failure()
     assert refused.reason == Reason.PLAINTEXT_TOO_LARGE
-    assert "have 0.0 MiB, but the volume of spec.decryption.memory has 0.0 MiB" in refused.message
+    assert "have 3.0 MiB, but the volume of spec.decryption.memory has 2.0 MiB" in refused.message
     assert list(pod.plaintext.iterdir()) == []
 
 
@@ -159,6 +191,19 @@ def test_the_signature_of_the_plaintext_does_not_cover_the_ciphertext(tmp_path: 
     (model / "model.sig").unlink()
     encrypt(pod, model)
     (model / "model.sig").write_bytes(signature)
+    pod.verify_with(signer)
+    pod.ask("digits")
+    assert pod.failure().reason == Reason.SIGNED_FILES_ADDED
+
+
+def test_the_signature_of_the_ciphertext_does_not_cover_the_plaintext(tmp_path: Path) -> None:
+    (tmp_path / "pod").mkdir()
+    pod, signer = Pod(tmp_path / "pod"), Signer(tmp_path)
+    model = pod.add("digits", v1="model")
+    encrypt(pod, model)
+    signature = (signer.sign(model) / "model.sig").read_bytes()
+    shutil.rmtree(model)
+    (pod.add("digits", v1="model") / "model.sig").write_bytes(signature)
     pod.verify_with(signer)
     pod.ask("digits")
     assert pod.failure().reason == Reason.SIGNED_FILES_ADDED

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.encrypted import encrypt
+from tests.pod_folders import Pod
 from tests.signers import Signer
 from tests.web_server import Answer, Web, web_server
 from triton_operator.api.repository import HttpSource
 from triton_operator.prepare.__main__ import main
-from triton_operator.triton.prepare_contract.outcome import MISTAKE, PrepareFailed, read_prepare
+from triton_operator.triton.prepare_contract.outcome import MISTAKE, Prepared, PrepareFailed, read_prepare
 from triton_operator.triton.prepare_contract.request import (
     Download,
     KeyFile,
@@ -120,6 +123,30 @@ def test_a_job_verifies_signatures_and_removes_what_it_refuses(tmp_path: Path) -
         job.config.write_bytes(encode(Preparation((request,), downloads=(signed,), verification=check)))
         assert job.run() == 0
     assert (job.claim / "source" / "repository" / "digits" / "1" / "model.pt").read_bytes() == b"model"
+
+
+def test_the_claim_holds_the_ciphertext_which_a_pod_decrypts_into_memory(tmp_path: Path) -> None:
+    """The Job has no key."""
+    (tmp_path / "pod").mkdir()
+    pod = Pod(tmp_path / "pod")
+    model = pod.add("digits", v1="the plaintext")
+    encrypt(pod, model)
+    with web_server({"/models.tar.gz": packed(model)}) as web:
+        job = Job(tmp_path, web, "")
+        download = Download(
+            target=str(job.claim / "source"), http=HttpSource(url=f"http://127.0.0.1:{web.port}/models.tar.gz")
+        )
+        job.config.write_bytes(encode(Preparation((), downloads=(download,))))
+        assert job.run() == 0
+    stored = [file for file in job.claim.rglob("*") if file.is_file()]
+    assert "model.pt.enc" in {file.name for file in stored}
+    assert [file for file in stored if b"the plaintext" in file.read_bytes()] == []
+    shutil.rmtree(model)
+    pod.ask_for(PreparationModel("digits", "digits", source=f"{job.claim}/source/repository"))
+    assert isinstance(pod.prepare(), Prepared)
+    served = pod.models / "digits" / "1" / "model.pt"
+    assert served.read_text() == "the plaintext"
+    assert pod.plaintext in served.resolve().parents
 
 
 def packed(folder: Path) -> bytes:

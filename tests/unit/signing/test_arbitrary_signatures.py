@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.mutations import mutate
 from tests.signers import Signer
 from triton_operator.api.conditions import PREPARE_REASONS
 from triton_operator.signing.errors import VerificationError
@@ -60,18 +61,6 @@ def verify(model: Path, keys: list[VerificationKey]) -> str:
         return verify_model(model, "digits", keys)
     except VerificationError as refused:
         return refused.reason
-
-
-def mutate(content: bytes, drawn: random.Random) -> bytes:
-    """Change up to four places."""
-    changed = bytearray(content)
-    for _ in range(drawn.randint(1, 4)):
-        place = drawn.randrange(len(changed))
-        length = drawn.choice((1, 1, 1, 20))
-        changed[place : place + length] = drawn.choice(
-            (drawn.randbytes(1), b"", drawn.randbytes(length), changed[place : place + length] * 2)
-        )
-    return bytes(changed)
 
 
 def verified_content(signature: bytes) -> Any:

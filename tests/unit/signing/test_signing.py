@@ -99,6 +99,21 @@ def test_every_change_after_signing_is_refused_with_its_own_reason(
     assert named in str(refused.value)
 
 
+def test_a_model_of_the_old_key_is_accepted_until_only_the_new_one_is_named(
+    model: Path, signer: Signer, tmp_path: Path
+) -> None:
+    """A key that was replaced cannot be told from one that was never named."""
+    new = Signer(tmp_path, 2)
+    signer.sign(model)
+    both = [read_key("old", signer.public), read_key("new", new.public)]
+    assert verify_model(model, FOLDER, both) == "old"
+    with pytest.raises(VerificationError) as refused:
+        verify_model(model, FOLDER, both[1:])
+    assert refused.value.reason == Reason.SIGNER_UNKNOWN
+    new.sign(model)
+    assert verify_model(model, FOLDER, both) == verify_model(model, FOLDER, both[1:]) == "new"
+
+
 def test_the_signature_of_another_model_is_refused(model: Path, signer: Signer) -> None:
     signer.sign(model)
     renamed = model.rename(model.with_name("fraud"))
