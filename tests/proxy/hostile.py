@@ -1,4 +1,4 @@
-"""Requests that are malformed at random, the same ones in each run, over HTTP/1.1, HTTP/2 and gRPC."""
+"""Hostile requests over HTTP/1.1, HTTP/2 and gRPC: malformed at random (the same in each run), reset, or too large."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ _MESSAGE = infer_request().SerializeToString()
 _GRPC_BODY = b"\0" + len(_MESSAGE).to_bytes(4) + _MESSAGE
 _CANCEL = 8
 STREAMS = 100
+GIGABYTE = 1 << 30
+_MOST_SENT = 17 << 20
+_CHUNK = bytes(16_000)
 
 
 def send_http_1(client: Client, count: int) -> None:
@@ -76,6 +79,17 @@ def reset_streams(client: Client, path: str, timeout: float = 15) -> Generator[N
             connection.send(b"".join(_reset_stream(number, block, body) for number in _odd(first, STREAMS)))
             connection.discard()
             yield
+
+
+def send_large_body(client: Client) -> bytes:
+    """Announce a gigabyte, and send it until the proxy closes the connection, 17 MiB at most; returns the response."""
+    with encrypted(client) as connection:
+        connection.settimeout(30)
+        connection.sendall(f"POST {INFER} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {GIGABYTE}\r\n\r\n".encode())
+        with suppress(ConnectionError, ssl.SSLError):
+            for _ in range(_MOST_SENT // len(_CHUNK)):
+                connection.sendall(_CHUNK)
+        return connection.recv(65536)
 
 
 def _reset_stream(number: int, headers: bytes, body: bytes) -> bytes:

@@ -75,7 +75,7 @@ class Reply:
 
 
 class Connection:
-    """One connection; requests use the odd stream IDs in order."""
+    """One connection; requests use the odd stream IDs in order. `settings` are those that the server has sent."""
 
     def __init__(self, plain: socket.socket) -> None:
         self._socket = plain
@@ -83,6 +83,7 @@ class Connection:
         self._decoder = Decoder()
         self._buffer = b""
         self.next_stream = 1
+        self.settings: dict[int, int] = {}
         self.send(PREFACE, SettingsFrame(settings={SettingsFrame.INITIAL_WINDOW_SIZE: _WINDOW}))
 
     def send(self, *parts: bytes | Frame) -> None:
@@ -141,6 +142,8 @@ class Connection:
             self._socket.settimeout(timeout)
 
     def _acknowledge(self, frame: SettingsFrame | PingFrame) -> None:
+        if isinstance(frame, SettingsFrame):
+            self.settings |= frame.settings
         data = frame.opaque_data if isinstance(frame, PingFrame) else b""
         self.send(PingFrame(opaque_data=data, flags=["ACK"]) if data else SettingsFrame(flags=["ACK"]))
 

@@ -1,4 +1,4 @@
-"""Large bodies, and small ones that become large: they are refused before Triton has them in memory."""
+"""Large bodies and headers, and small bodies that become large: they are refused before Triton has them in memory."""
 
 from __future__ import annotations
 
@@ -10,30 +10,24 @@ from contextlib import suppress
 
 import grpc
 import pytest
+from hyperframe.frame import SettingsFrame
 
 from tests.proxy.certificates import Authority
 from tests.proxy.clients import Client, infer_request
-from tests.proxy.hostile import CALL, INFER, encrypted
+from tests.proxy.hostile import CALL, INFER, encrypted, send_large_body
 from tests.proxy.http2 import connected, grpc_headers, request_headers
 from tests.proxy.recorded import Recorded
 from tests.proxy.running_proxy import Proxy, running_proxy
 from triton_operator.local.ports import Ports
 from triton_operator.triton.proxy_contract.policy import Limits, ProxyPolicy
 
-GIGABYTE = 1 << 30
 CHUNK = bytes(16_000)
+READY = "/v2/models/linear_regression/ready"
 
 
 def test_a_body_of_a_gigabyte_is_refused_by_its_length(recorded: Recorded) -> None:
     """The response comes after 16 MiB at most, because many clients do not read it before they have sent that much."""
-    with encrypted(recorded.client) as connection:
-        head = f"POST {INFER} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {GIGABYTE}\r\n\r\n".encode()
-        connection.settimeout(30)
-        connection.sendall(head)
-        with suppress(ConnectionError, ssl.SSLError):
-            for _ in range((17 << 20) // len(CHUNK)):
-                connection.sendall(CHUNK)
-        assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
+    assert send_large_body(recorded.client).startswith(b"HTTP/1.1 413 ")
     assert recorded.arrived() == []
 
 
@@ -48,6 +42,25 @@ def test_a_body_without_a_length_is_refused(recorded: Recorded) -> None:
         connection.sendall(head + b"3e80\r\n" + CHUNK + b"\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 411 ")
     assert [each.path for each in recorded.arrived()] == [INFER]
+
+
+def test_a_large_header_is_refused(recorded: Recorded) -> None:
+    """The proxy refuses it as soon as its buffer is full, and may close the connection before the client reads."""
+    for size, admitted in ((4_000, True), (40_000, False)):
+        head = f"GET {READY} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Large: {'x' * size}\r\n\r\n"
+        with encrypted(recorded.client) as connection:
+            connection.settimeout(30)
+            with suppress(ConnectionError, ssl.SSLError):  # The proxy does not wait for the end of the headers.
+                connection.sendall(head.encode())
+            assert connection.recv(65536).startswith(b"HTTP/1.1 2" if admitted else b"HTTP/1.1 4")
+    assert [each.path for each in recorded.arrived()] == [READY]
+
+
+def test_a_client_is_told_how_many_streams_it_may_open(recorded: Recorded) -> None:
+    with connected(recorded.client) as connection:
+        assert connection.request(request_headers(READY)).admitted
+        assert connection.settings[SettingsFrame.MAX_CONCURRENT_STREAMS] == 100
+    assert [each.path for each in recorded.arrived()] == [READY]
 
 
 def test_a_message_above_the_limit_is_refused_over_grpc(recorded: Recorded) -> None:

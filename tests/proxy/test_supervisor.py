@@ -30,6 +30,7 @@ from triton_operator.local.ports import Ports
 from triton_operator.reconcile.container_ends import judge_end
 from triton_operator.triton.proxy_contract.policy import (
     Caller,
+    CertificateRule,
     Claim,
     Issuer,
     Limits,
@@ -42,6 +43,10 @@ WITH_TOKENS = ProxyPolicy(
     callers=(Caller("robot", token=TokenRule("issuer", (AUDIENCE,), (Claim("sub", "robot"),))),),
     issuers=(Issuer("issuer", (SIGNER.public(),)),),
 )
+ONLY_HAPROXY_REJECTS = ProxyPolicy(
+    callers=(Caller("trainer", certificate=CertificateRule(subject="CN=trainer")),), client_cas="nonsense"
+)
+"""It has a caller's authorities, which our own checks do not parse."""
 CONFIG = "/v2/models/linear_regression/config"
 
 
@@ -90,8 +95,9 @@ def test_a_renewed_certificate_is_used_without_a_restart(own: Proxy, authority: 
             lambda own, pair: own.tls.write({"tls.crt": pair.certificate}),
             "the key of the serving certificate is missing",
         ),
+        (lambda own, pair: own.set_policy(ONLY_HAPROXY_REJECTS), "HAProxy rejects the configuration: "),
     ],
-    ids=["no JSON", "unknown field", "no policy", "other key", "no certificate", "no key"],
+    ids=["no JSON", "unknown field", "no policy", "other key", "no certificate", "no key", "no authorities"],
 )
 def test_invalid_files_change_nothing_and_are_reported(
     own: Proxy, authority: Authority, change: Callable[[Proxy, Pair], None], words: str
