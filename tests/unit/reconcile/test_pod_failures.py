@@ -288,6 +288,10 @@ EVENTS = [
         'MountVolume.SetUp failed for volume "ca" : references non-existent config key: ca.crt',
         Reason.DEPENDENCY_MISSING,
     ),
+    (
+        'MountVolume.SetUp failed for volume "certificate" : secret "own-certificate" not found',
+        Reason.DEPENDENCY_MISSING,
+    ),
     ("Unable to attach or mount volumes: timed out", Reason.VOLUME_UNBOUND),
 ]
 
