@@ -25,6 +25,19 @@ FULL: dict[str, Any] = {
     "resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": "1.5", "memory": "2Gi"}},
     "prepare": {"resources": {"requests": {"cpu": 1}, "limits": {"memory": "2Gi", "ephemeral-storage": "1Gi"}}},
     "imagePullSecrets": [{"name": "registry"}],
+    "env": [
+        {"name": "TZ", "value": "Asia/Shanghai"},
+        {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "features", "key": "token", "optional": True}}},
+        {"name": "ZONE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['topology.kubernetes.io/zone']"}}},
+        {"name": "MIB", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1Mi"}}},
+    ],
+    "envFrom": [{"prefix": "SHOP_", "configMapRef": {"name": "shop", "optional": True}}],
+    "imagePullPolicy": "IfNotPresent",
+    "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/models"}},
+    "dnsConfig": {"nameservers": ["fd00::53"], "searches": ["example.com."], "options": [{"name": "edns0"}]},
+    "hostAliases": [{"ip": "10.20.0.5", "hostnames": ["models.example.com"]}],
+    "podLabels": {"cost-center": "vision", "app.kubernetes.io/part-of": "shop"},
+    "podAnnotations": {"linkerd.io/inject": "enabled", "cluster-autoscaler.kubernetes.io/safe-to-evict": "true"},
     "triton": {
         "image": f"nvcr.io/nvidia/tritonserver@{DIGEST}",
         "version": "26.11",
@@ -149,6 +162,97 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
         "greater than the limit",
     ),
     "pull secret twice": ("imagePullSecrets", [{"name": "a"}, {"name": "a"}], "imagePullSecrets[1]", "Duplicate value"),
+    "variable twice": ("env", [{"name": "A"}, {"name": "A"}], "env[1]", "Duplicate value"),
+    "variable with a space": ("env", [{"name": "A B"}], "env[0].name", "match"),
+    "variable with a number": ("env", [{"name": "A", "value": 1}], "env[0].value", "must be of type string"),
+    "variable with two values": (
+        "env",
+        [{"name": "A", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
+        "env[0]",
+        "both value and valueFrom",
+    ),
+    "variable from nowhere": ("env", [{"name": "A", "valueFrom": {}}], "env[0].valueFrom", "exactly one of configMap"),
+    "variable from an unknown field": (
+        "env",
+        [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.phase"}}}],
+        "env[0].valueFrom.fieldRef.fieldPath",
+        "must be metadata.name",
+    ),
+    "variable of the operator": ("env", [{"name": "MALLOC_TOP_PAD_"}], "env", "which the operator sets"),
+    "variables that preload code": (
+        "env",
+        [{"name": "TZ"}, {"name": "LD_PRELOAD"}, {"name": "PYTHONPATH"}, {"name": "PYTHONUTF8"}, {"name": "BASH_ENV"}],
+        "env",
+        "must not contain variables that can run code from elsewhere",
+    ),
+    "variable with devices": ("env", [{"name": "NVIDIA_VISIBLE_DEVICES"}], "env[0].name", "use spec.gpu"),
+    "variables without a prefix": ("envFrom", [{"secretRef": {"name": "a"}}], "envFrom", "must have prefixes"),
+    "prefix of variables that preload": (
+        "envFrom",
+        [{"prefix": "LD_", "secretRef": {"name": "a"}}],
+        "envFrom",
+        "must have prefixes",
+    ),
+    "variables from two objects": (
+        "envFrom",
+        [{"prefix": "A_", "secretRef": {"name": "a"}, "configMapRef": {"name": "a"}}],
+        "envFrom[0]",
+        "exactly one of configMapRef",
+    ),
+    "labels of the operator and of Kubernetes": (
+        "podLabels",
+        {"triton-operator.io/track": "stable", "team": "a", "job-name": "a", "app.kubernetes.io/name": "a"},
+        "podLabels",
+        "must not contain labels of Kubernetes and of the operator",
+    ),
+    "label with a space": ("podLabels", {"my team": "a"}, "podLabels", "label keys"),
+    "annotations of the operator and of Kubernetes": (
+        "podAnnotations",
+        {"kubectl.kubernetes.io/restartedAt": "now", "triton-operator.io/proxy-policy": "a", "note": "a"},
+        "podAnnotations",
+        "must not contain annotations of Kubernetes and of the operator",
+    ),
+    "annotations with another network and another image": (
+        "podAnnotations",
+        {"k8s.v1.cni.cncf.io/networks": "a", "note": "a", "sidecar.istio.io/proxyImage": "a"},
+        "podAnnotations",
+        "another network (such as k8s.v1.cni.cncf.io/networks)",
+    ),
+    "unknown pull policy of containers": ("imagePullPolicy", "always", "", "Unsupported value"),
+    "annotations of a named account": (
+        "serviceAccount",
+        {"name": "models", "annotations": {"a": "b"}},
+        "serviceAccount.annotations",
+        "belong to the account that the operator creates",
+    ),
+    "annotations of Kubernetes for an account": (
+        "serviceAccount.annotations",
+        {"kubernetes.io/enforce-mountable-secrets": "true"},
+        "",
+        "must not contain annotations of Kubernetes",
+    ),
+    "account in capitals": ("serviceAccount.name", "Models", "", "match"),
+    "name of a nameserver": ("dnsConfig.nameservers", ["dns.example.com"], "dnsConfig.nameservers[0]", "IP address"),
+    "four nameservers": ("dnsConfig.nameservers", [f"10.0.0.{n}" for n in range(4)], "", "at most 3 items"),
+    "option of the resolver twice": (
+        "dnsConfig.options",
+        [{"name": "ndots", "value": "2"}, {"name": "ndots", "value": "3"}],
+        "dnsConfig.options[1]",
+        "Duplicate value",
+    ),
+    "alias of a name": ("hostAliases", [{"ip": "a", "hostnames": ["b"]}], "hostAliases[0].ip", "IP address"),
+    "alias without names": (
+        "hostAliases",
+        [{"ip": "10.0.0.1", "hostnames": []}],
+        "hostAliases[0].hostnames",
+        "at least 1",
+    ),
+    "two aliases of an address": (
+        "hostAliases",
+        [{"ip": "10.0.0.1", "hostnames": ["a"]}, {"ip": "10.0.0.1", "hostnames": ["b"]}],
+        "hostAliases[1]",
+        "Duplicate value",
+    ),
     "version as a number": ("triton.version", 26.1, "", "must be of type string"),
     "version with a v": ("triton.version", "v2.51", "", "match"),
     "unknown log level": ("triton.logLevel", "Debug", "", "Unsupported value"),
@@ -284,6 +388,40 @@ def test_name_that_is_merely_similar_is_accepted(api: Api, namespace: str, name:
 def test_everything_at_once_is_accepted_and_kept(api: Api, namespace: str) -> None:
     """Every field of the API is stored unchanged."""
     assert create(api, namespace, deployment(FULL))["spec"] == FULL
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"env": [{"name": f"{'A' * 120}{number}", "value": "1"} for number in range(64)]},
+        {"env": [{"name": "LD_PRELOAD", "value": "libjemalloc.so.2"}], "privacy": {"profile": "Open"}},
+        {"env": [{"name": "OMP_NUM_THREADS", "value": "4"}, {"name": "MALLOC_TOP_PAD_", "value": "0"}], "gpu": {}},
+        {"envFrom": [{"secretRef": {"name": "a"}}], "privacy": {"profile": "Open"}},
+        {"podLabels": {f"{'a.' * 100}io/{'a' * 60}{number}": "1" for number in range(32)}},
+        {"podAnnotations": {f"{'a.' * 100}io/{'a' * 60}{number}": "1" for number in range(32)}},
+        {"podAnnotations": {"k8s.v1.cni.cncf.io/networks": "storage"}, "privacy": {"profile": "Open"}},
+    ],
+    ids=[
+        "as many variables as possible",
+        "code under the profile Open",
+        "variables that the operator does not set with a GPU and without a CPU limit",
+        "any names under the profile Open",
+        "as many labels as possible",
+        "as many annotations as possible",
+        "another network under the profile Open",
+    ],
+)
+def test_fields_of_pods_are_accepted(api: Api, namespace: str, spec: dict[str, Any]) -> None:
+    """The rules reject no more than necessary, and the longest list does not cost too much."""
+    create(api, namespace, deployment({**MINIMAL, **spec}))
+
+
+def test_with_a_cpu_limit_the_number_of_threads_is_that_of_the_operator(api: Api, namespace: str) -> None:
+    """Without one, it is the user's."""
+    spec = {**MINIMAL, "env": [{"name": "OMP_NUM_THREADS", "value": "4"}], "resources": {"limits": {"cpu": 2}}}
+    with pytest.raises(RequestRefusedError) as refused:
+        create(api, namespace, deployment(spec))
+    assert "which the operator sets to the CPU limit" in refused.value.fields["spec.env"]
 
 
 def test_nothing_but_replicas_is_added(api: Api, namespace: str) -> None:

@@ -64,6 +64,12 @@ BAD: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "must name the keys of those who sign the models",
         "verification.keys",
     ),
+    "a public nameserver": (
+        changed(GOOD, "dnsConfig", {"nameservers": ["10.0.0.53", "203.0.113.53"]}),
+        "dnsConfig.nameservers",
+        CIDRS,
+        "dnsConfig.nameservers",
+    ),
     "optional signatures": (
         changed(GOOD, "verification.require", False),
         "verification.require",

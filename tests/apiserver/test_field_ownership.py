@@ -34,6 +34,18 @@ SPEC: Object = {
     "service": {"annotations": {"a": "b", "empty": ""}},
     "scheduling": {"tolerations": [{"key": "gpu", "operator": "Exists"}]},
     "autoscaling": {"minReplicas": 2, "maxReplicas": 8},
+    "env": [
+        {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "requests.cpu"}}},
+        {"name": "EMPTY"},
+    ],
+    "imagePullPolicy": "Always",
+    "serviceAccount": {"annotations": {"a": "b"}},
+    "dnsConfig": {"searches": ["example.com"], "options": [{"name": "edns0"}, {"name": "ndots", "value": "2"}]},
+    "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["a", "b"]}, {"ip": "10.0.0.2", "hostnames": ["c"]}],
+    "podLabels": {"team": "vision", "empty": ""},
+    "podAnnotations": {"team": "vision", "empty": ""},
+    "envFrom": [{"prefix": "A_", "secretRef": {"name": "a", "optional": False}}],
 }
 
 

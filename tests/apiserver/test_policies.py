@@ -58,7 +58,7 @@ def with_vault(address: str) -> Object:
 
 
 def with_secret(name: str) -> list[Object]:
-    """Return specs that name a Secret for fetching, for all models or for one, for pulling, TLS, and decryption."""
+    """Return specs that name a Secret for fetching, for all models or for one, pulling, TLS, decryption, variables."""
     repository = {"s3": {"bucket": "models"}, "credentialsSecretRef": {"name": name}}
     models = [{"name": "digits", "modelRepository": repository}]
     return [
@@ -71,6 +71,8 @@ def with_secret(name: str) -> list[Object]:
             "resources",
             {"limits": {"memory": "1Gi"}},
         ),
+        changed(MINIMAL, "env", [{"name": "A", "valueFrom": {"secretKeyRef": {"name": name, "key": "a"}}}]),
+        changed(MINIMAL, "envFrom", [{"prefix": "A_", "secretRef": {"name": name}}]),
     ]
 
 
@@ -162,6 +164,22 @@ LIMITS: dict[str, tuple[Object, list[Object], list[Object], str]] = {
             with_vault("https://vault.example.com"),
         ],
         "does not allow connections to ",
+    ),
+    "names of allowed addresses": (
+        {"addresses": ["https://models.example.com"]},
+        [PLAIN, changed(PLAIN, "dnsConfig", {"options": [{"name": "ndots", "value": "2"}]})],
+        [
+            changed(PLAIN, "hostAliases", [{"ip": "203.0.113.1", "hostnames": ["models.example.com"]}]),
+            changed(PLAIN, "dnsConfig", {"nameservers": ["203.0.113.53"]}),
+            changed(PLAIN, "dnsConfig", {"searches": ["evil.example"]}),
+        ],
+        "does not allow spec.",
+    ),
+    "accounts": (
+        {"serviceAccounts": ["models"]},
+        [PLAIN, changed(PLAIN, "serviceAccount.name", "models")],
+        [changed(PLAIN, "serviceAccount.name", "database")],
+        "spec.serviceAccount.name database",
     ),
     "Amazon's S3": (
         {"addresses": ["https://s3.amazonaws.com"]},

@@ -136,6 +136,24 @@ def test_pod_values_are_applied_to_the_pod(render: Render) -> None:
     assert template["spec"]["nodeSelector"] == {"kubernetes.io/os": "linux"}
     assert template["spec"]["tolerations"][0]["operator"] == "Exists"
     assert pod(render, "closed")["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+    assert template["spec"]["containers"][0]["env"][-1] == {"name": "TZ", "value": "UTC"}
+
+
+def test_pods_are_spread_by_the_values(render: Render) -> None:
+    """Without a selector, a constraint counts the operator's pods."""
+    constraint = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
+    own = {**constraint, "labelSelector": {"matchExpressions": [{"key": "a", "operator": "Exists"}]}}
+    deployment = one(render(topologySpreadConstraints=[constraint, own]), "Deployment")["spec"]
+    spread = deployment["template"]["spec"]["topologySpreadConstraints"]
+    assert spread == [{**constraint, "labelSelector": deployment["selector"]}, own]
+
+
+def test_the_cluster_may_choose_the_user(render: Render) -> None:
+    """OpenShift assigns ids of the namespace; what keeps the pod from being root is not a value."""
+    chosen = pod(render, securityContext={"runAsUser": None, "runAsGroup": None, "fsGroup": 1234})["spec"]
+    kept = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert chosen["securityContext"] == {**kept, "fsGroup": 1234}
+    assert pod(render, securityContext=None)["spec"]["securityContext"] == kept
 
 
 def test_closed_pod_reaches_the_api_server_and_dns_only(render: Render) -> None:

@@ -46,6 +46,12 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "class that is no name": ({"policies": {"deployments": {"priorityClasses": ["High"]}}}, "priorityClasses"),
     "unknown type of Service": ({"policies": {"deployments": {"serviceTypes": ["ExternalName"]}}}, "serviceTypes"),
     "deny and warn": ({"policies": {"validationActions": ["Deny", "Warn"]}}, "validationActions"),
+    "account that is no name": ({"policies": {"deployments": {"serviceAccounts": ["Team A"]}}}, "serviceAccounts"),
+    "variable of the chart": ({"extraEnv": [{"name": "LOG_LEVEL", "value": "DEBUG"}]}, "extraEnv"),
+    "variable as a number": ({"extraEnv": [{"name": "A", "value": 1}]}, "extraEnv"),
+    "root": ({"securityContext": {"runAsUser": 0}}, "runAsUser"),
+    "root after all": ({"securityContext": {"runAsNonRoot": False}}, "runAsNonRoot"),
+    "constraint without a key": ({"topologySpreadConstraints": [{"maxSkew": 1}]}, "topologySpreadConstraints"),
     "misspelt quantity": ({"resources": {"limits": {"memory": "256 MB"}}}, "memory"),
 }
 

@@ -28,7 +28,11 @@ matchConditions:
     (has(object.spec.privacy) && has(object.spec.privacy.tls) && has(object.spec.privacy.tls.secretRef)
     ? [object.spec.privacy.tls.secretRef.name] : []) +
     (has(object.spec.decryption) && has(object.spec.decryption.secretRef)
-    ? [object.spec.decryption.secretRef.name] : [])
+    ? [object.spec.decryption.secretRef.name] : []) +
+    (has(object.spec.env) ? object.spec.env.filter(each, has(each.valueFrom) && has(each.valueFrom.secretKeyRef))
+    .map(each, each.valueFrom.secretKeyRef.name) : []) +
+    (has(object.spec.envFrom) ? object.spec.envFrom.filter(each, has(each.secretRef))
+    .map(each, each.secretRef.name) : [])
 {{- end -}}
 
 {{/* Additional privileges of containers: for each pod, a list of strings that name the container and the privilege. The
@@ -66,7 +70,7 @@ matchResources:
 allows nothing. */}}
 {{- define "triton-operator.limitsDeployments" -}}
 {{- $limited := .Values.policies.deployments.imagesByDigest -}}
-{{- range list "images" "sources" "addresses" "secrets" "issuers" "priorityClasses" "runtimeClasses" "serviceTypes" -}}
+{{- range list "images" "sources" "addresses" "secrets" "issuers" "serviceAccounts" "priorityClasses" "runtimeClasses" "serviceTypes" -}}
 {{- if kindIs "slice" (get $.Values.policies.deployments .) -}}{{- $limited = true -}}{{- end -}}
 {{- end -}}
 {{- if $limited -}}true{{- end -}}

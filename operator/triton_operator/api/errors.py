@@ -9,11 +9,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from triton_operator.errors import TritonOperatorError
 
 
 class ApiError(TritonOperatorError):
     """Any error while reading a ModelDeployment."""
+
+
+class Problem(NamedTuple):
+    """One mistake in a spec: the path of the field, what is wrong with it, and the reason of the condition."""
+
+    path: str
+    message: str
+    reason: str = "InvalidSpec"
 
 
 class InvalidSpecError(ApiError):
@@ -28,3 +39,10 @@ class InvalidSpecError(ApiError):
         self.reason = reason
         self.path = path
         self.message = message
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> InvalidSpecError:
+        """One error for all problems, at least one; it has the reason and the path of the first."""
+        first, *others = problems
+        message = "; ".join([first.message, *(f"{each.path}: {each.message}" for each in others)])
+        return cls(first.reason, first.path, message)

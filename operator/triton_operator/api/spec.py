@@ -15,11 +15,13 @@ import msgspec
 
 from triton_operator.api.cache import Cache
 from triton_operator.api.decryption import Decryption
+from triton_operator.api.environment import EnvFromSource, EnvVar
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.model import Model
+from triton_operator.api.pod_settings import DnsConfig, HostAlias, ServiceAccount
 from triton_operator.api.privacy import Privacy
 from triton_operator.api.references import SecretName
-from triton_operator.api.repository import ModelRepository
+from triton_operator.api.repository import ModelRepository, PullPolicy
 from triton_operator.api.resources import Resources
 from triton_operator.api.struct import Struct
 from triton_operator.api.verification import Verification
@@ -136,6 +138,14 @@ class Spec(Struct, frozen=True):
     resources: Resources = Resources()
     prepare: Prepare = Prepare()
     image_pull_secrets: tuple[SecretName, ...] = ()
+    image_pull_policy: PullPolicy | None = None
+    service_account: ServiceAccount = ServiceAccount()
+    dns_config: DnsConfig | None = None
+    host_aliases: tuple[HostAlias, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    env_from: tuple[EnvFromSource, ...] = ()
+    pod_labels: dict[str, str] = msgspec.field(default_factory=dict)
+    pod_annotations: dict[str, str] = msgspec.field(default_factory=dict)
     triton: Triton = Triton()
     service: Service = Service()
     scheduling: Scheduling = Scheduling()

@@ -26,7 +26,16 @@ _WITH_QUANTITIES = frozenset({"requests", "limits", "emptyDir"})
 """Fields whose members may be quantities."""
 _LEAVES = frozenset({str, int, bool, float, type(None)})
 _KEYED_LISTS = frozenset(
-    {"env", "imagePullSecrets", "initContainers", "ports", "topologySpreadConstraints", "volumeMounts", "volumes"}
+    {
+        "env",
+        "hostAliases",
+        "imagePullSecrets",
+        "initContainers",
+        "ports",
+        "topologySpreadConstraints",
+        "volumeMounts",
+        "volumes",
+    }
 )
 """Lists whose entries are owned separately, so an empty list has no owned entries."""
 _QUANTITY = re.compile(r"^([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(m|k|[MGTPE]|[KMGTPE]i)?$")

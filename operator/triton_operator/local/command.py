@@ -55,14 +55,22 @@ def server_command(spec: Spec, context: ServerContext, staged: StagedModels) -> 
 
 
 def server_variables(spec: Spec, context: ServerContext, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables of the server; as in a pod, a model cannot see the variables of the caller's shell."""
+    """The environment variables of the server; as in a pod, a model cannot see the variables of the caller's shell.
+
+    Only a pod has the sources of `valueFrom` and `envFrom`.
+    """
     root = context.environment.root
     kept = {name: environ[name] for name in _KEPT_VARIABLES if name in environ}
-    return kept | {
-        "PATH": os.pathsep.join([str(root / "bin"), "/usr/local/bin", "/usr/bin", "/bin"]),
-        "LD_LIBRARY_PATH": str(context.environment.libraries),
-        "LANG": "C.UTF-8",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "TMPDIR": str(context.folder / "tmp"),
-        **{variable.name: variable.value for variable in server_environment(spec)},
-    }
+    given = {variable.name: variable.value or "" for variable in spec.env if variable.value_from is None}
+    return (
+        kept
+        | given
+        | {
+            "PATH": os.pathsep.join([str(root / "bin"), "/usr/local/bin", "/usr/bin", "/bin"]),
+            "LD_LIBRARY_PATH": str(context.environment.libraries),
+            "LANG": "C.UTF-8",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "TMPDIR": str(context.folder / "tmp"),
+            **{variable.name: variable.value for variable in server_environment(spec)},
+        }
+    )

@@ -17,6 +17,13 @@ from triton_operator.reconcile.pods import is_injected
 from triton_operator.reconcile.retry_hint import retry_hint
 from triton_operator.reconcile.variants import describe
 
+_NO_ACCOUNT = "error looking up service account"
+"""In the message of the ReplicaSet controller, if the ServiceAccount of the pods does not exist."""
+_NO_ACCOUNT_HINT = (
+    # Work queues of Kubernetes' controllers double their pause up to 1000 seconds.
+    "create the account, or correct spec.serviceAccount.name; it is retried automatically, at most 17 minutes apart"
+)
+
 
 class Verdict(NamedTuple):
     """The value of a condition."""
@@ -94,6 +101,9 @@ def _make_sure_nothing_forbids_pods(assessment: Assessment) -> Verdict | None:
     condition = _deployment_condition(assessment, "ReplicaFailure")
     if condition is None or condition.status != "True":
         return None
+    if _NO_ACCOUNT in condition.message:
+        message = join(condition.message, _NO_ACCOUNT_HINT, _describe_older(assessment))
+        return Verdict(Truth.FALSE, Reason.DEPENDENCY_MISSING, message)
     reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in condition.message else Reason.FORBIDDEN
     return Verdict(Truth.FALSE, reason, join(condition.message, retry_hint(reason), _describe_older(assessment)))
 

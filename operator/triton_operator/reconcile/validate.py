@@ -16,7 +16,10 @@ from triton_operator.api.quantity import parse_bytes
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.serving_names import is_reserved
 from triton_operator.api.spec import Spec
+from triton_operator.resources.pod_metadata import find_metadata_problems
+from triton_operator.resources.pod_settings import find_account_problems
 from triton_operator.resources.tls import needs_proxy, terminates_tls, tls_mode
+from triton_operator.resources.user_environment import find_environment_problems
 from triton_operator.triton.server.versions import parse
 
 
@@ -35,6 +38,7 @@ def validate(spec: Spec) -> None:
     _make_sure_callers_are_enforced(spec)
     _make_sure_there_is_an_issuer(spec)
     _make_sure_hostnames_are_not_those_of_services(spec)
+    _make_sure_pods_are_not_weakened(spec)
 
 
 def _repositories(spec: Spec) -> Iterator[tuple[str, ModelRepository]]:
@@ -157,3 +161,10 @@ def _make_sure_hostnames_are_not_those_of_services(spec: Spec) -> None:
             path = f"spec.service.hostnames[{index}]"
             message = f"{hostname} can be the name of a Service; use at least three labels, none of which is svc"
             raise InvalidSpecError(Reason.INVALID_SPEC, path, message)
+
+
+def _make_sure_pods_are_not_weakened(spec: Spec) -> None:
+    """All mistakes in fields that are copied into the pods, at once."""
+    problems = [*find_environment_problems(spec), *find_metadata_problems(spec), *find_account_problems(spec)]
+    if problems:
+        raise InvalidSpecError.of(problems)

@@ -67,6 +67,7 @@ def find_missing(spec: Spec, settings: Settings | None = None) -> list[Missing]:
         *_missing_of_signatures(spec),
         *_missing_of_cache(spec),
         *_missing_of_vault(spec),
+        *_missing_of_dns(spec),
     ]
     return [*found, *(_missing_of_installation(spec, settings) if settings else ())]
 
@@ -108,6 +109,13 @@ def _missing_of_vault(spec: Spec) -> Iterator[Missing]:
     public = [str(block.get("cidr")) for block in blocks if block and not _is_private(str(block.get("cidr")))]
     if public:
         yield Missing("spec.decryption.vault.egress.to", _PRIVATE_ONLY.format(f", not {', '.join(public)}"))
+
+
+def _missing_of_dns(spec: Spec) -> Iterator[Missing]:
+    """The Job of the cache may send queries, through which data can get out."""
+    nameservers = spec.dns_config.nameservers if spec.dns_config else ()
+    if public := [address for address in nameservers if not _is_private(address)]:
+        yield Missing("spec.dnsConfig.nameservers", _PRIVATE_ONLY.format(f", not {', '.join(public)}"))
 
 
 def _missing_of_installation(spec: Spec, settings: Settings) -> Iterator[Missing]:

@@ -26,6 +26,7 @@ from triton_operator.resources.deployment import (
 )
 from triton_operator.resources.model_configs import RenderedConfig, known_messages, render_configs
 from triton_operator.resources.pod import GRACE_SECONDS, PRE_STOP_SECONDS, flags_of, open_endpoints
+from triton_operator.resources.pod_settings import account_name
 from triton_operator.resources.probes import startup_seconds
 from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage, choose_server_image
@@ -53,6 +54,7 @@ def applied_defaults(deployment: ModelDeployment, settings: Settings) -> list[Ch
             Choice(f"spec.resources.requests.{name}", value, _REQUESTS)
             for name, value in default_requests(spec).items()
         ),
+        *_account(deployment),
         *_other_containers(spec),
         *_server(spec, server),
         *_open_endpoints(spec),
@@ -62,6 +64,12 @@ def applied_defaults(deployment: ModelDeployment, settings: Settings) -> list[Ch
         *(Choice(f"environment {each.name}", each.value, each.reason) for each in server_environment(spec)),
         *(Choice(f"flag --{flag.name}", flag.value or "", flag.reason) for flag in flags_of(spec, server)),
     ]
+
+
+def _account(deployment: ModelDeployment) -> Iterator[Choice]:
+    if deployment.spec.service_account.name is None:
+        why = "The operator creates this account for the pods; no container gets a token for the API server."
+        yield Choice("spec.serviceAccount.name", account_name(deployment), why)
 
 
 def _other_containers(spec: Spec) -> Iterator[Choice]:

@@ -23,7 +23,7 @@ from triton_operator.resources.proxy_inputs import OFFLINE, ProxyInputs
 from triton_operator.resources.proxy_policy import build_proxy_config, build_proxy_policy
 from triton_operator.resources.revision import Revision, build_controller_revision, render_revision
 from triton_operator.resources.service import build_headless_service, build_service, client_ports, service_ports
-from triton_operator.resources.service_account import build_service_account
+from triton_operator.resources.service_account import build_service_account, needs_own_account
 from triton_operator.resources.settings import Settings
 from triton_operator.resources.tls import terminates_tls, tls_mode
 from triton_operator.triton.proxy_contract.policy import ProxyPolicy
@@ -66,16 +66,17 @@ def build_children(
     policy of their proxy stay in the result, so that changing the TLS mode causes no outage.
     """
     spec = deployment.spec
-    ports = client_ports([revision, *older])
+    revisions = [revision, *older]
+    ports = client_ports(revisions)
     children = [
-        build_service_account(deployment),
+        *([build_service_account(deployment)] if needs_own_account(deployment, revisions) else ()),
         *cache,
         build_config_map(deployment, revision),
         build_controller_revision(deployment, revision, number),
     ]
     if tls_mode(spec) is TLSMode.CERT_MANAGER and spec.privacy.tls.cert_manager:
         children.append(build_certificate(deployment, spec.privacy.tls.cert_manager))
-    if policy and any(each.terminates_tls for each in (revision, *older)):
+    if policy and any(each.terminates_tls for each in revisions):
         children.append(build_proxy_config(deployment, policy))
     if spec.privacy.profile.is_private:
         # Created before the pods, so that no pod runs without its policy.

@@ -35,6 +35,12 @@ class _JobInputs(Struct, frozen=True):
     scheduling: Any
     resources: Any = None
     verification: Any = None
+    pod_labels: Any = None
+    pod_annotations: Any = None
+    account: Any = None
+    image_pull_policy: Any = None
+    dns_config: Any = None
+    host_aliases: Any = None
 
 
 def claim_name(deployment: ModelDeployment) -> str:
@@ -61,5 +67,11 @@ def recipe(spec: Spec) -> str:
         scheduling=spec.scheduling,
         resources=explicit_job_resources(spec),
         verification=spec.verification,
+        pod_labels=spec.pod_labels or None,
+        pod_annotations=spec.pod_annotations or None,
+        account=spec.service_account.name,
+        image_pull_policy=spec.image_pull_policy,
+        dns_config=spec.dns_config,
+        host_aliases=spec.host_aliases or None,
     )
     return content_hash(msgspec.json.encode(inputs, order="sorted"), 10)

@@ -23,6 +23,7 @@ from triton_operator.resources.container_resources import job_resources
 from triton_operator.resources.isolation import SERVER_UID, isolated_pod
 from triton_operator.resources.metadata import Manifest, child_metadata
 from triton_operator.resources.pod import prepare_container, scheduling_fields
+from triton_operator.resources.pod_metadata import pod_metadata
 from triton_operator.resources.signing_keys import checks_signatures, key_sources, signature_check
 from triton_operator.resources.sources import (
     CACHE_VOLUME,
@@ -77,7 +78,7 @@ def _failure_rules() -> list[Manifest]:
 def _template(deployment: ModelDeployment, name: str, operator_image: str) -> Manifest:
     labels = child_labels(deployment.metadata.name) | {LABEL_COMPONENT: COMPONENT_CACHE}
     return {
-        "metadata": {"labels": labels, "annotations": {ANNOTATION_PREPARATION: _preparation(deployment.spec)}},
+        "metadata": pod_metadata(deployment.spec, labels, {ANNOTATION_PREPARATION: _preparation(deployment.spec)}),
         "spec": _pod_spec(deployment, name, operator_image),
     }
 
@@ -128,7 +129,7 @@ def _container(spec: Spec, operator_image: str) -> Manifest:
         {"name": "config", "mountPath": layout.CONFIG_DIR, "readOnly": True},
         *(mount for source in cached_sources(spec) for mount in access_mounts(source)),
     ]
-    return prepare_container(operator_image, "--fetch-only", resources=job_resources(spec), mounts=mounts)
+    return prepare_container(spec, operator_image, "--fetch-only", resources=job_resources(spec), mounts=mounts)
 
 
 def _config_volume(spec: Spec) -> Manifest:

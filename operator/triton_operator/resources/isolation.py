@@ -1,4 +1,4 @@
-"""Security settings of all pods that the operator creates, set explicitly so that server-side apply owns them.
+"""Fields of all pods that the operator creates; security settings are explicit, so that server-side apply owns them.
 
 Pure; `pod` and `cache_job` use them, so that both have the same restrictions.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.resources.metadata import Manifest
+from triton_operator.resources.pod_settings import account_name, host_fields
 
 SERVER_UID = 1000
 """The user `triton-server` in NVIDIA's images."""
@@ -21,9 +22,9 @@ LOCKED_DOWN: Manifest = {
 
 
 def isolated_pod(deployment: ModelDeployment) -> Manifest:
-    """The fields of a PodSpec that isolate the pod: no service account token and no host namespaces."""
+    """The fields of a PodSpec that isolate the pod (no service account token, no host namespaces), and the user's."""
     pod: Manifest = {
-        "serviceAccountName": deployment.metadata.name,
+        "serviceAccountName": account_name(deployment),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "hostNetwork": False,
@@ -39,4 +40,4 @@ def isolated_pod(deployment: ModelDeployment) -> Manifest:
     }
     if deployment.spec.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": secret.name} for secret in deployment.spec.image_pull_secrets]
-    return pod
+    return pod | host_fields(deployment.spec)

@@ -31,14 +31,16 @@ from triton_operator.resources.plaintext import (
     scratch_medium,
     server_plaintext_mounts,
 )
+from triton_operator.resources.pod_metadata import pod_metadata
+from triton_operator.resources.pod_settings import pull_policy
 from triton_operator.resources.probes import build_probes
 from triton_operator.resources.proxy_container import build_proxy_container, proxy_volumes
-from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage
 from triton_operator.resources.shared_memory import shared_memory_size
 from triton_operator.resources.signing_keys import key_sources, verified_mounts, verified_volumes
 from triton_operator.resources.sources import prepare_mounts, server_mounts, source_volumes
 from triton_operator.resources.tls import terminates_tls
+from triton_operator.resources.user_environment import container_environment
 from triton_operator.triton.prepare_contract import request as layout
 from triton_operator.triton.server.extra_args import without_overridden
 from triton_operator.triton.server.flags import EXIT_TIMEOUT_SECONDS, Flag, server_flags
@@ -61,7 +63,7 @@ def build_pod_template(deployment: ModelDeployment, parts: Parts) -> Manifest:
     """The pod template without its revision label, which contains the hash of the template."""
     name = deployment.metadata.name
     return {
-        "metadata": {"labels": child_labels(name) | selector_labels(name)},
+        "metadata": pod_metadata(deployment.spec, child_labels(name) | selector_labels(name)),
         "spec": _pod_spec(deployment, parts),
     }
 
@@ -81,12 +83,13 @@ def _pod_spec(deployment: ModelDeployment, parts: Parts) -> Manifest:
 
 
 def prepare_container(
-    operator_image: str, *arguments: str, resources: Manifest, mounts: Sequence[Manifest]
+    spec: Spec, operator_image: str, *arguments: str, resources: Manifest, mounts: Sequence[Manifest]
 ) -> Manifest:
     """The container `prepare`, in a serving pod or in the cache Job."""
     return {
         "name": CONTAINER_PREPARE,
         "image": operator_image,
+        **pull_policy(spec),
         "command": ["python3", "-m", "triton_operator.prepare", *arguments],
         "securityContext": LOCKED_DOWN,
         "resources": resources,
@@ -104,16 +107,17 @@ def _prepare_container(spec: Spec, operator_image: str) -> Manifest:
         *verified_mounts(spec, read_only=False),
         *prepare_plaintext_mounts(spec),
     ]
-    return prepare_container(operator_image, resources=prepare_resources(spec), mounts=mounts)
+    return prepare_container(spec, operator_image, resources=prepare_resources(spec), mounts=mounts)
 
 
 def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
     return {
         "name": CONTAINER_TRITON,
         "image": server.image,
+        **pull_policy(spec),
         # No `command`: the image's entrypoint runs these arguments, in NVIDIA's images and in the CPU image.
         "args": ["tritonserver", *(flag.argument() for flag in flags_of(spec, server)), *spec.triton.extra_args],
-        "env": [{"name": variable.name, "value": variable.value} for variable in server_environment(spec)],
+        **container_environment(spec),
         "ports": _triton_ports(spec),
         "resources": server_resources(spec),
         "securityContext": LOCKED_DOWN,

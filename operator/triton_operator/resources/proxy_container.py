@@ -21,6 +21,7 @@ from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.resources.container_resources import proxy_resources
 from triton_operator.resources.isolation import LOCKED_DOWN
 from triton_operator.resources.metadata import Manifest
+from triton_operator.resources.pod_settings import pull_policy
 from triton_operator.resources.tls import tls_mode
 from triton_operator.triton.proxy_contract.policy import (
     CERTIFICATE_FILE,
@@ -51,6 +52,7 @@ def build_proxy_container(spec: Spec, operator_image: str) -> Manifest:
     return {
         "name": CONTAINER_PROXY,
         "image": operator_image,
+        **pull_policy(spec),
         "restartPolicy": "Always",
         "command": ["python3", "-m", "triton_operator.proxy"],
         "ports": [

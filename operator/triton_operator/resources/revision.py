@@ -156,6 +156,14 @@ class _PodInputs(Struct, frozen=True):
     verification: Any = None
     proxy: Any = None
     decryption: Any = None
+    env: Any = None
+    env_from: Any = None
+    pod_labels: Any = None
+    pod_annotations: Any = None
+    account: Any = None
+    image_pull_policy: Any = None
+    dns_config: Any = None
+    host_aliases: Any = None
 
 
 def inputs_hash(spec: Spec) -> str:
@@ -178,6 +186,14 @@ def inputs_hash(spec: Spec) -> str:
         verification=spec.verification,
         proxy=spec.privacy.proxy if spec.privacy.proxy != Proxy() else None,
         decryption=_without_egress(spec.decryption),
+        env=spec.env or None,
+        env_from=spec.env_from or None,
+        pod_labels=spec.pod_labels or None,
+        pod_annotations=spec.pod_annotations or None,
+        account=spec.service_account.name,
+        image_pull_policy=spec.image_pull_policy,
+        dns_config=spec.dns_config,
+        host_aliases=spec.host_aliases or None,
     )
     return content_hash(msgspec.json.encode(inputs, order="sorted"), 10)
 

@@ -220,6 +220,22 @@ def test_nothing_of_the_callers_shell_reaches_a_model(tmp_path: Path) -> None:
     assert seen["OMP_NUM_THREADS"] == "2"
 
 
+def test_a_model_sees_the_variables_with_values_of_the_file(tmp_path: Path) -> None:
+    """Not those from objects of a cluster. The paths of this machine take precedence."""
+    in_cluster = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "features", "key": "token"}}}
+    env = [
+        {"name": "TZ", "value": "Asia/Shanghai"},
+        {"name": "EMPTY"},
+        {"name": "PATH", "value": "/models"},
+        in_cluster,
+    ]
+    spec = deployment(env=env, envFrom=[{"secretRef": {"name": "features"}}], privacy={"profile": "Open"}).spec
+    seen = server_variables(spec, a_context(tmp_path), {"TZ": "Europe/Berlin"})
+    assert (seen["TZ"], seen["EMPTY"]) == ("Asia/Shanghai", "")
+    assert "TOKEN" not in seen
+    assert "/models" not in seen["PATH"]
+
+
 def test_a_sample_has_one_row_of_every_input() -> None:
     """Open dimensions become one; texts are a word."""
     described = {

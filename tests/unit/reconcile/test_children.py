@@ -206,6 +206,42 @@ async def test_a_change_that_touches_pods_is_rendered_by_the_new_operator() -> N
     assert pod["initContainers"][0]["image"] == "example.org/triton-operator:2"
 
 
+async def test_the_account_stays_until_the_last_pod_that_uses_it_has_ended() -> None:
+    """A pod cannot be created again without its account."""
+    world = World()
+    await world.reconcile()
+    old = a_pod("old", revision=world.template_hash, ready=True)
+    world.roll_out(old)
+    world.edit(serviceAccount={"name": "models"})
+    await world.reconcile()
+    assert world.manifest(Kind.DEPLOYMENT)["spec"]["template"]["spec"]["serviceAccountName"] == "models"
+    new = a_pod("new", revision=world.template_hash, ready=True)
+    world.roll_out(old, new)
+    await world.reconcile()
+    assert world.names(Kind.SERVICE_ACCOUNT) == ["digits"]
+    world.roll_out(new)
+    await world.reconcile()
+    assert world.names(Kind.SERVICE_ACCOUNT) == []
+    world.edit(serviceAccount={})
+    await world.reconcile()
+    assert world.names(Kind.SERVICE_ACCOUNT) == ["digits"]
+
+
+async def test_annotations_of_the_account_are_applied_and_removed_without_a_rollout() -> None:
+    world = World()
+    await world.reconcile()
+    world.forget_writes()
+    world.edit(serviceAccount={"annotations": {"a": "b"}})
+    await world.reconcile()
+    assert world.manifest(Kind.SERVICE_ACCOUNT)["metadata"]["annotations"] == {"a": "b"}
+    world.edit(serviceAccount={})
+    await world.reconcile()
+    assert "annotations" not in world.manifest(Kind.SERVICE_ACCOUNT)["metadata"]
+    assert {write for write in world.cluster.writes if not write.startswith("status")} == {
+        "apply ServiceAccount/digits"
+    }
+
+
 async def test_three_revisions_are_kept_with_their_configs() -> None:
     world = World()
     await world.reconcile()

@@ -279,6 +279,10 @@ async def test_a_missing_config_map_is_found_in_the_events_of_a_pod_that_hangs()
     [
         ('pods "x" is forbidden: exceeded quota: small', "QuotaExceeded"),
         ('pods "x" is forbidden: violates PodSecurity "restricted:latest"', "Forbidden"),
+        (
+            'pods "x-" is forbidden: error looking up service account shop/models: serviceaccount "models" not found',
+            "DependencyMissing",
+        ),
     ],
 )
 async def test_a_rejected_pod_is_reported_in_the_api_server_s_words(message: str, reason: str) -> None:

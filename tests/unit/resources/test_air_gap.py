@@ -94,6 +94,10 @@ def open_way_to_vault(spec: dict[str, Any], _: Settings) -> None:
     spec["decryption"] = vault_at("https://10.0.0.5:8200", "10.0.0.5/32", "203.0.113.0/24")
 
 
+def use_public_nameserver(spec: dict[str, Any], _: Settings) -> None:
+    spec["dnsConfig"] = {"nameservers": ["10.0.0.53", "203.0.113.53"]}
+
+
 def tag_server(spec: dict[str, Any], _: Settings) -> None:
     version = {} if spec.get("triton") == {"image": OWN} else {"version": "26.11"}
     spec["triton"] = version | spec.get("triton", {}) | {"image": "example.org/mine:latest"}
@@ -130,6 +134,7 @@ VIOLATIONS: list[dict[Change, str]] = [
         use_public_vault: "spec.decryption.vault.address",
         open_way_to_vault: "spec.decryption.vault.egress.to",
     },
+    {use_public_nameserver: "spec.dnsConfig.nameservers"},
     {tag_server: "spec.triton.image"},
     {tag_operator: OPERATOR_IMAGE},
 ]
@@ -169,6 +174,12 @@ def test_a_spec_with_k_violations_reports_k_paths(chosen: tuple[Change | None, .
 @pytest.mark.parametrize("address", ["https://10.0.0.5:8200", "https://[fd00::5]", "https://100.64.0.1"])
 def test_a_vault_at_a_private_address_is_accepted(address: str) -> None:
     assert find_missing(a_spec(decryption=vault_at(address, "10.0.0.5/32"))) == []
+
+
+def test_private_nameservers_are_accepted_and_public_ones_named() -> None:
+    assert find_missing(a_spec(dnsConfig={"nameservers": ["10.0.0.53", "fd00::53"], "searches": ["example.com"]})) == []
+    (missing,) = find_missing(a_spec(dnsConfig={"nameservers": ["10.0.0.53", "203.0.113.53"]}))
+    assert missing.message.endswith(", not 203.0.113.53")
 
 
 def test_an_image_of_the_catalogue_without_a_digest_is_named() -> None:

@@ -1,0 +1,73 @@
+"""Labels and annotations of the pods: those of the operator and those of the user, and which ones are rejected.
+
+Pure. Input: a deployment. Output: the metadata of a pod template, and the Problems of `spec.podLabels` and
+`spec.podAnnotations`. The CRD has the same patterns. Annotations configure whatever else runs in the cluster, so
+private profiles reject those that are known to give a pod another network or other containers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from triton_operator.api.errors import Problem
+from triton_operator.api.spec import Spec
+from triton_operator.resources.metadata import Manifest
+
+RESERVED = r"^(.+[.])?(kubernetes|k8s|triton-operator)[.]io/"
+"""Keys of Kubernetes and of the operator. Selectors, controllers, the kubelet and the operator rely on them."""
+SET_BY_CONTROLLERS = r"^(pod-template-hash|pod-template-generation|controller-revision-hash|controller-uid|job-name)$"
+"""Labels without a domain by which controllers of Kubernetes recognize their pods."""
+LABELS_OF_USERS = ("app.kubernetes.io/part-of", "app.kubernetes.io/version")
+"""Labels of Kubernetes that the operator does not set."""
+ANNOTATIONS_OF_USERS = (
+    r"^((cluster-autoscaler|descheduler[.]alpha)[.]kubernetes[.]io/.*|kubernetes[.]io/(ingress|egress)-bandwidth|"
+    r"kubectl[.]kubernetes[.]io/default-(logs-)?container)$"
+)
+"""Annotations of Kubernetes that are meant for users and do not weaken the pod."""
+
+NETWORKS = (
+    r"^([^/]*[.])?(cni[.]cncf[.]io|multus-cni[.]io|networking[.]gke[.]io|ovn[.]org|projectcalico[.]org|cilium[.]io)/"
+)
+"""Annotations of network plugins. A NetworkPolicy does not apply to an additional network interface."""
+INJECTION = (
+    r"^(sidecar[.]istio[.]io/(proxyImage|userVolume|userVolumeMount)|proxy[.]istio[.]io/overrides|"
+    r"config[.]linkerd[.]io/((proxy|init|debug)-image|enable-debug-sidecar))$"
+)
+"""Annotations by which a service mesh adds containers with another image, volumes, or permission to read traffic."""
+
+_RESERVED = "is reserved for Kubernetes and the operator; remove it"
+_NETWORKS = "configures the pod's network, on which the profile relies; only the profile Open allows it"
+_INJECTION = "adds an image or a volume to the pod that the profile does not check; only the profile Open allows it"
+
+
+def pod_metadata(spec: Spec, labels: Mapping[str, str], annotations: Mapping[str, str] | None = None) -> Manifest:
+    """The metadata of a pod template: the operator's `labels` and `annotations`, and those of the user."""
+    metadata: Manifest = {"labels": {**spec.pod_labels, **labels}}
+    if merged := {**spec.pod_annotations, **(annotations or {})}:
+        metadata["annotations"] = merged
+    return metadata
+
+
+def find_metadata_problems(spec: Spec) -> Iterator[Problem]:
+    """Every label and annotation that the user must not set."""
+    for key in spec.pod_labels:
+        if _is_reserved_label(key):
+            yield Problem(f"spec.podLabels[{key}]", _RESERVED)
+    for key in spec.pod_annotations:
+        if message := _why_rejected(key, private=spec.privacy.profile.is_private):
+            yield Problem(f"spec.podAnnotations[{key}]", message)
+
+
+def _is_reserved_label(key: str) -> bool:
+    return key not in LABELS_OF_USERS and bool(re.search(RESERVED, key) or re.search(SET_BY_CONTROLLERS, key))
+
+
+def _why_rejected(key: str, *, private: bool) -> str:
+    if re.search(RESERVED, key) and not re.search(ANNOTATIONS_OF_USERS, key):
+        return _RESERVED
+    if private and re.search(NETWORKS, key):
+        return _NETWORKS
+    if private and re.search(INJECTION, key):
+        return _INJECTION
+    return ""
