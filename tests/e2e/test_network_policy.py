@@ -1,7 +1,8 @@
 """The network of a private deployment with TLS: who reaches which of its ports, and that its pods reach nothing.
 
 Each blocked attempt has a positive control: the same attempt succeeds when another policy permits it, or from a client
-that is permitted. Policies add up, so a policy of somebody else can open a pod without a change of the deployment.
+that is permitted. Policies are additive, so a policy of somebody else can open a pod without a change to the
+deployment.
 """
 
 from __future__ import annotations

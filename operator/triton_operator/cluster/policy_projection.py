@@ -1,7 +1,7 @@
 """Projects the JSON of any NetworkPolicy, with or without the operator's labels, to what it allows for which pods.
 
-Policies add up: one more policy that selects a pod and has a rule allows additional traffic, whatever the operator's
-own policy says. The content of the rules is not kept.
+Policies are additive: one more policy that selects a pod and has a rule allows additional traffic, whatever the
+operator's own policy says. The content of the rules is not kept.
 """
 
 from __future__ import annotations

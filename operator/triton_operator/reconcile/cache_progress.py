@@ -78,5 +78,5 @@ def _retry_hint(caching: Caching) -> str:
     if caching.job is None or not caching.job.failed:
         return f"Job {name} retries automatically"
     if caching.retry_at is None:
-        return f"it is retried when the spec changes or Job {name} is deleted"
+        return f"the download is retried when the spec changes or Job {name} is deleted"
     return f"Job {name} is created again at {caching.retry_at:%H:%M:%S} UTC"

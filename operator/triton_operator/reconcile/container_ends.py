@@ -24,7 +24,7 @@ from triton_operator.triton.proxy_contract.outcome import read as read_proxy
 from triton_operator.triton.server.log import Failure, LoadFailure, last_lines, read_server
 
 PROBE_SLACK = timedelta(seconds=30)
-"""Longest time between the startup budget and the kill by the probe: last probe, grace period, clean-up."""
+"""Longest time between the startup timeout and the kill by the probe: last probe, grace period, clean-up."""
 
 _INJECTED = "container {}, which the operator did not add,"
 
@@ -140,7 +140,7 @@ def _judge_server(container: Container, ended: Terminated, arguments: Sequence[s
         return (
             Diagnosis(
                 Reason.STARTUP_TIMEOUT,
-                f"container {container.name} was not ready within its startup budget of {container.startup_seconds} s "
+                f"container {container.name} was not ready within its startup timeout of {container.startup_seconds} s "
                 "and was killed",
             ),
         )

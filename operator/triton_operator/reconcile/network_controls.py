@@ -1,6 +1,6 @@
 """Privacy controls of the network: the deployment's policies, other policies, and whether the cluster enforces them.
 
-Pure. Policies add up: a connection is allowed if any policy that selects the pod allows it.
+Pure. Policies are additive: a connection is allowed if any policy that selects the pod allows it.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def _other_policies(assessment: Assessment) -> JudgedControl:
     return not_enforced(
         ControlName.OTHER_POLICIES,
         Reason.OTHER_POLICY_OPENS_POD,
-        f"{policies} the pods and allow{'s' if len(opening) == 1 else ''} additional traffic, because policies add up; "
-        f"to exclude the pods, change {'its' if len(opening) == 1 else 'their'} spec.podSelector",
+        f"{policies} the pods and allow{'s' if len(opening) == 1 else ''} additional traffic, because policies are "
+        f"additive; to exclude the pods, change {'its' if len(opening) == 1 else 'their'} spec.podSelector",
     )
 
 

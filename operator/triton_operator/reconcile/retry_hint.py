@@ -18,15 +18,15 @@ _BACK_OFF = re.compile(r"back-off (?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)(?:\.\d+)?
 
 _BY_REASON = {
     # The kubelet doubles its pause between pulls up to this (MaxImageBackOff).
-    Reason.IMAGE_PULL_FAILED: "it is pulled again automatically, at most 5 minutes apart",
-    Reason.VOLUME_UNBOUND: "it continues automatically once the volume is bound",
+    Reason.IMAGE_PULL_FAILED: "the kubelet retries automatically, at least every 5 minutes",
+    Reason.VOLUME_UNBOUND: "the pod starts automatically once the volume is bound",
     # The kubelet doubles its pause between mounts up to 2 minutes and 2 seconds.
-    Reason.DEPENDENCY_MISSING: "it continues automatically, at most about 2 minutes after the object exists",
+    Reason.DEPENDENCY_MISSING: "the pod starts automatically within about 2 minutes after the object is created",
     Reason.CERTIFICATE_PENDING: "pods are created when cert-manager has issued the certificate",
-    Reason.INSUFFICIENT_GPU: "it continues automatically once a node has room",
-    Reason.UNSCHEDULABLE: "it continues automatically once a node fits",
+    Reason.INSUFFICIENT_GPU: "the pod is scheduled automatically once a node has enough free GPUs",
+    Reason.UNSCHEDULABLE: "the pod is scheduled automatically once a node can run it",
     # Work queues of Kubernetes' controllers double their pause up to 1000 seconds.
-    Reason.QUOTA_EXCEEDED: "it is retried automatically, at most 17 minutes apart",
+    Reason.QUOTA_EXCEEDED: "Kubernetes retries automatically, at least every 17 minutes",
     Reason.FORBIDDEN: "change what is requested, or the rule that forbids it",
     Reason.OUT_OF_SPACE: "a new pod is created automatically",
     Reason.NODE_LOST: "the pod is replaced automatically if the node does not come back, by default after 5 minutes",
@@ -43,8 +43,8 @@ def restart_hint(reason: str, container: Container, ended: Terminated) -> str:
     """The hint for the end of a container; the kubelet restarts every container of ours."""
     when = _next_start(container, ended)
     if reason in TERMINAL:
-        return f"it is retried{when}, but the cause has to be fixed first"
-    return f"it is retried automatically{when}"
+        return f"the container is restarted{when}, but fails until the cause is fixed"
+    return f"the container is restarted automatically{when}"
 
 
 def _next_start(container: Container, ended: Terminated) -> str:

@@ -48,7 +48,7 @@ def test_a_crash_is_reported(victim: str, signal: str, kube: Kube, served: str) 
         assert "SIGSEGV" in condition["message"] or "signal 11" in condition["message"]
     else:
         assert "linear_regression" in condition["message"]
-    assert "retried automatically" in condition["message"]
+    assert "restarted automatically" in condition["message"]
     kube.wait_ready(served)
     failure = kube.get("modeldeployment", served)["status"]["lastFailure"]  # type: ignore[index]
     assert (failure["pod"], failure["reason"]) == (pod, "Crashed")

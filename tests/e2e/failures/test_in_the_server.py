@@ -79,7 +79,7 @@ def test_too_little_memory(kube: Kube) -> None:
 def test_a_start_that_takes_too_long(kube: Kube) -> None:
     condition = kube.wait_reason("slow", "StartupTimeout", seconds=300)
     assert "10 s" in condition["message"]
-    assert "retried automatically" in condition["message"]
+    assert "restarted automatically" in condition["message"]
     kube.delete("modeldeployment", "slow", wait=False)
 
 

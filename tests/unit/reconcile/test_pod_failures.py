@@ -66,7 +66,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
     "a taint": (
         a_pod(revision="1", node="", conditions=(unschedulable("0/1 nodes: 1 node(s) had untolerated taint {a: b}."),)),
         Reason.UNSCHEDULABLE,
-        ("untolerated taint {a: b}", "once a node fits"),
+        ("untolerated taint {a: b}", "once a node can run it"),
     ),
     "a claim without a volume": (
         a_pod(
@@ -158,7 +158,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
     "a model that is not in the message": (
         of_prepare(Reason.CONFIG_INVALID, "config.pbtxt: 2:1: what", model="ocr"),
         Reason.CONFIG_INVALID,
-        ("model ocr: config.pbtxt: 2:1", "the cause has to be fixed"),
+        ("model ocr: config.pbtxt: 2:1", "until the cause is fixed"),
     ),
     "prepare without memory": (
         of_containers(
@@ -190,7 +190,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
     "memory": (
         of_the_server(exit_code=137, reason="OOMKilled", memory_limit="1Gi"),
         Reason.OUT_OF_MEMORY,
-        ("limit of 1Gi", "try spec.resources.limits.memory: 1536Mi", "retried automatically at about 03:05:25 UTC"),
+        ("limit of 1Gi", "try spec.resources.limits.memory: 1536Mi", "restarted automatically at about 03:05:25 UTC"),
     ),
     "memory without a limit": (
         of_the_server(exit_code=0, reason="OOMKilled"),
@@ -200,7 +200,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
     "a start that took too long": (
         of_the_server(exit_code=0, reason="Completed", started_at="2026-01-02T02:54:00Z"),
         Reason.STARTUP_TIMEOUT,
-        ("600 s", "retried automatically"),
+        ("600 s", "restarted automatically"),
     ),
     "a start that had to be killed": (
         of_the_server("W1 x", exit_code=137, started_at="2026-01-02T02:53:50Z"),
@@ -215,7 +215,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
     "a crash": (
         of_the_server("first\nsecond\n\n", exit_code=139),
         Reason.CRASHED,
-        ("exit code 139 (SIGSEGV): first / second", "retried automatically at about 03:05:25 UTC"),
+        ("exit code 139 (SIGSEGV): first / second", "restarted automatically at about 03:05:25 UTC"),
     ),
     "a model's process": (
         of_the_server("model process of 'digits' died: signal 9", exit_code=137),
@@ -225,7 +225,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
     "a model that Triton refuses": (
         of_the_server(LOAD.format("Internal: no TorchScript")),
         Reason.MODEL_LOAD_FAILED,
-        ("failed to load 'digits' version 3: Internal: no TorchScript", "the cause has to be fixed"),
+        ("failed to load 'digits' version 3: Internal: no TorchScript", "until the cause is fixed"),
     ),
     "a warm-up": (
         of_the_server(LOAD.format("Invalid argument: failed to run warmup sample 'zeros for x [3]': boom; ")),

@@ -79,7 +79,7 @@ async def test_its_lack_of_memory_names_its_own_field() -> None:
     assert ready.reason == "OutOfMemory"
     assert ready.message == (
         "container proxy exceeded its memory limit of 256Mi and was killed; "
-        "try spec.privacy.proxy.resources.limits.memory: 384Mi; it is retried automatically"
+        "try spec.privacy.proxy.resources.limits.memory: 384Mi; the container is restarted automatically"
     )
 
 
