@@ -9,7 +9,7 @@ from triton_operator.certificates.facts import CertificateFacts
 
 
 def read_pair(certificate_pem: bytes, key_pem: bytes, digest: str) -> CertificateFacts:
-    """The facts; a pair that cannot be used has a `problem`."""
+    """Return the facts; those of a pair that cannot be used have a `problem`."""
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
         key = load_pem_private_key(key_pem, password=None)
@@ -18,7 +18,7 @@ def read_pair(certificate_pem: bytes, key_pem: bytes, digest: str) -> Certificat
     except (ValueError, TypeError, x509.ExtensionNotFound) as error:
         return CertificateFacts(digest=digest, problem=f"it cannot be read: {error}")
     if key.public_key() != certificate.public_key():
-        return CertificateFacts(digest=digest, problem="its key does not belong to it")
+        return CertificateFacts(digest=digest, problem="its key does not match it")
     return CertificateFacts(
         digest=digest,
         serial=f"{certificate.serial_number:x}",

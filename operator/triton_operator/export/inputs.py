@@ -44,7 +44,7 @@ def read_input(text: str, index: int) -> InputOption:
         types = ", ".join(sorted(TORCHSCRIPT_TYPES))
         raise ExportError(
             f"--input {text}: must be [NAME:]TYPE:DIMS such as FP32:1,28,28, or with a range such as INT64:40@1..40, "
-            f"TYPE one of {types}"
+            f"where TYPE is one of {types}"
         )
     dims = tuple(int(size) for size in (found["dims"] or "").split(",") if size)
     tensor = TensorSpec(found["name"] or f"INPUT__{index}", found["type"], dims)
@@ -54,16 +54,16 @@ def read_input(text: str, index: int) -> InputOption:
 def _range(text: str, found: re.Match[str]) -> Range:
     kind, low, high = found["type"], found["low"], found["high"]
     if kind in _WITHOUT_RANGE:
-        raise ExportError(f"--input {text}: {kind} has no range; pass examples with --example FILE")
+        raise ExportError(f"--input {text}: {kind} does not support a range; pass examples with --example FILE")
     if kind not in _WHOLE:
         result = Range(float(low), float(high))
     elif "." in low or "." in high.lstrip("."):
-        raise ExportError(f"--input {text}: {kind} takes whole numbers")
+        raise ExportError(f"--input {text}: {kind} requires whole numbers")
     else:
         result = Range(int(low), int(high))
         smallest, largest = _WHOLE[kind]
         if result.low < smallest or result.high > largest:
-            raise ExportError(f"--input {text}: {kind} has the numbers {smallest} to {largest}")
+            raise ExportError(f"--input {text}: {kind} ranges from {smallest} to {largest}")
     if result.low > result.high:
         raise ExportError(f"--input {text}: the range ends before it begins")
     return result

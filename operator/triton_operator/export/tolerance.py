@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 TOLERANCE = 1e-5
-"""Largest permitted difference of a value, relative for values above 1, for the same sums on the same processor."""
+"""Largest difference of a value (relative for values above 1), if the same processor adds in the same order."""
 
 NEXT_BYTE = 0.01
-"""The same for 8-bit layers, where another order of addition may round to the next of 256 numbers."""
+"""The same for 8-bit layers, because a different order of addition may round to the adjacent 8-bit number."""
 
 _IN_BYTES = "torch.ao.nn.quantized."
 _RECURRENT_IN_BYTES = "torch.ao.nn.quantized.dynamic.modules.rnn"

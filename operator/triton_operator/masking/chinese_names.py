@@ -1,4 +1,4 @@
-"""Chinese names: a family name and one or two characters, which together are more probable than the words there.
+"""Find Chinese names: a family name and one or two characters that are more probable as a name than as words.
 
 The text is divided into the words and names with the highest probability, as jieba divides it (its dictionary without
 names), except that a name is a word as well. A title after a family name, or a label in front of a name, makes names
@@ -32,9 +32,9 @@ _LABELLED = 6.0
 _LED = 3.0
 _TITLED = 4.0
 _FIRST = 1.0
-"""A name begins a clause more often than it stands elsewhere."""
+"""Names are more frequent at the beginning of a clause than elsewhere."""
 _ALONE = 3.0
-"""A name of three characters between two marks."""
+"""A name of three characters between two punctuation marks."""
 
 _LABEL = re.compile(
     rf"(?:{alternatives('chinese_labels')}|叫|其妻|其夫|name|contact|owner|[Hh]i)[是为:\s\"'(=,\u3001\[]*$"

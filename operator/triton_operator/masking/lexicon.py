@@ -1,8 +1,8 @@
-"""The Chinese words and names that recognisers know.
+"""The Chinese words and names that the recognizers use.
 
 `Lexicon.from_jieba` builds it from the dictionary that the package `jieba` (MIT) ships: its frequencies of words, and
-its names as statistics of characters. `dump` and `load` store the result, which is a fourth of the dictionary. The
-masking model has it next to its code, and so needs neither jieba nor its start of one to three seconds.
+its names as statistics of characters. `dump` and `load` store the result, which has a quarter of the size.
+The masking model has it next to its code, so it does not need jieba, which takes one to three seconds to load.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ SINGLE = word_list("chinese_surnames")
 COMPOUND = word_list("chinese_compound_surnames")
 
 _RAREST = 20
-"""Least frequency of a word; rarer ones change no result and double the size."""
+"""Minimum frequency of a word; rarer words change no result and double the size."""
 _SHORT = 2
 """Characters of a name with one given character."""
 _FREQUENT = 60
-"""Least frequency of a word of two characters that is kept although its tag says that it is a name."""
+"""Minimum frequency of a word of two characters that is kept although its tag says that it is a name."""
 _LONGEST = 4
 """Characters of the longest word."""
 _NAME_TAGS = ("nr", "nrfg")

@@ -1,4 +1,4 @@
-"""The form of a text in which recognisers search: the same length, without variants of digits, letters and marks."""
+"""The form of a text that recognizers search: of the same length, without variants of letters and punctuation."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ _VARIANTS: dict[int, int | str] = {
 
 
 def plain(text: str) -> str:
-    """Replace full-width characters, special spaces, dashes and quotation marks by ASCII, one for one."""
+    """Replace full-width characters, special spaces, dashes and quotation marks with ASCII, one for one."""
     return text if text.isascii() else text.translate(_VARIANTS)

@@ -1,6 +1,6 @@
 """Find personal data of all types in a text, in Chinese and English.
 
-Input: a text, and the types. Output: spans in the order of the text, without overlaps. If two recognisers claim the
+Input: a text, and the types. Output: spans in the order of the text, without overlaps. If two recognizers claim the
 same characters, the type with the stronger evidence wins: a checksum before a form, a form before a name.
 """
 
@@ -62,7 +62,7 @@ def find(text: str, kinds: Iterable[str] = Kind, recognizers: Iterable[Recognize
 
 
 def _suitable(text: str) -> Iterator[Recognizer]:
-    """Return the recognisers that can find something."""
+    """Return the recognizers that can find something."""
     if any(map(str.isdigit, text)):
         yield from _NUMBERS
     yield from _OTHERS

@@ -1,7 +1,7 @@
-"""The vault of the action `tokenize`: the values behind the tokens. It stays with the caller, in memory.
+"""The vault of the action `tokenize`, which maps tokens to values. It exists only in the caller's memory.
 
-`unmask(masked)` is the text before masking, whatever the text is. What looks like a token in a text is replaced by a
-token as well (its type is TEXT), so that no text can name a value that it did not contain.
+`unmask` restores the text before masking exactly, whatever it contains. If a part of a text looks like a token, it is
+replaced by a token as well (of the type TEXT), so that a text cannot obtain a value that it did not contain.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import re
 from threading import Lock
 
 TEXT = "TEXT"
-"""The type of a token in place of something that looks like a token."""
+"""The type of a token that replaces something that looks like a token."""
 
 TOKEN = re.compile(r"<[A-Z_]+_[0-9]+>")
-"""A token contains neither a bracket nor a space within, so that no two tokens overlap."""
+"""Between its angle brackets, a token contains neither a bracket nor a space, so two tokens cannot overlap."""
 
 
 class Vault:

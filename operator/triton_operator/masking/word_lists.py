@@ -1,6 +1,6 @@
 """The lists of words and names in `lexicons/`, each read once.
 
-Input: the name of a list. Output: its words. To teach the recognisers another word, add it to a list.
+Input: the name of a list. Output: its words. To teach the recognizers another word, add it to a list.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Event handlers for what decides whether policies protect the pods: all NetworkPolicies, and the network probe.
+"""Event handlers for what shows whether policies protect the pods: all NetworkPolicies, and the network probe.
 
 They store what the watches report in the cache, and enqueue the keys of the deployments whose status may change.
 """
@@ -16,7 +16,7 @@ from triton_operator.runtime.work_queue import WorkQueue
 
 
 class PolicyHandler:
-    """Handles all NetworkPolicies, including those of others, because policies add up; a reflector calls it."""
+    """Handles all NetworkPolicies, including those of others, because policies are additive; a reflector calls it."""
 
     def __init__(self, namespace: str | None, cache: ObjectCache, queue: WorkQueue[Key]) -> None:
         self._namespace = namespace
@@ -24,7 +24,7 @@ class PolicyHandler:
         self._queue = queue
 
     def put(self, item: ObservedPolicy) -> None:
-        """Handle a new or changed policy: of the deployments that it opened before, and of those that it opens now."""
+        """Handle a new or changed policy: enqueue the deployments that it opened before and those that it opens now."""
         self._enqueue(self._cache.policies.put(item))
 
     def drop(self, item: ObservedPolicy) -> None:

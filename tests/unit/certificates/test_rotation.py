@@ -122,7 +122,7 @@ def test_a_certificate_is_renewed_at_two_thirds_of_its_life() -> None:
 
 def test_a_certificate_is_issued_again_if_it_is_not_as_it_should_be() -> None:
     assert need(None) == Judgement(Need.ISSUE, "it does not exist")
-    assert need(facts(problem="its key does not belong to it")).need is Need.RESTORE
+    assert need(facts(problem="its key does not match it")).need is Need.RESTORE
     assert need(facts(), signed_by="").need is Need.RESTORE
     assert need(facts(), signing="new").need is Need.REISSUE
     assert need(facts(names=frozenset({"a", "b"}))).need is Need.REISSUE

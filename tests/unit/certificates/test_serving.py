@@ -128,7 +128,7 @@ def test_facts_are_those_of_the_certificate() -> None:
 
 def test_a_pair_that_cannot_be_used_says_why() -> None:
     pair, other = issue(AUTHORITY, ("a",), NOW), issue(AUTHORITY, ("a",), NOW)
-    assert read_pair(pair.certificate, other.key, "").problem == "its key does not belong to it"
+    assert read_pair(pair.certificate, other.key, "").problem == "its key does not match it"
     for certificate, key in itertools.product((b"", b"text", pair.certificate[:-40]), (pair.key, b"", b"text")):
         assert read_pair(certificate, key, "").problem.startswith("it cannot be read: ")
     assert read_pair(AUTHORITY.certificate_pem, AUTHORITY.key_pem, "").problem.startswith("it cannot be read: ")

@@ -123,7 +123,7 @@ def test_a_torchscript_file_gets_its_signature_and_stays_as_it_is(
     ("source", "inputs", "words"),
     [
         ("{net}:Digits", "FP32:784x", "--input FP32:784x: must be [NAME:]TYPE:DIMS"),
-        ("{net}:Digits", "BF16:784", "TYPE one of BOOL, FP16"),
+        ("{net}:Digits", "BF16:784", "where TYPE is one of BOOL, FP16"),
         ("{net}:Digits", "FP32:5", "the module fails for the example"),
         ("{net}:Nothing", "FP32:1", "AttributeError: module 'net' has no attribute 'Nothing'"),
         ("{net}:nothing", "FP32:1", "TypeError: 'int' object is not callable"),

@@ -117,10 +117,10 @@ def test_numbers_cover_their_range(text: str, low: float, high: float) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("INT8:4@0..300", "INT8 has the numbers -128 to 127"),
+        ("INT8:4@0..300", "INT8 ranges from -128 to 127"),
         ("INT64:4@5..1", "the range ends before it begins"),
-        ("INT64:4@0.5..1", "takes whole numbers"),
-        ("BOOL:4@0..1", "BOOL has no range"),
+        ("INT64:4@0.5..1", "requires whole numbers"),
+        ("BOOL:4@0..1", "BOOL does not support a range"),
         ("INT64:4@1", "must be [NAME:]TYPE:DIMS"),
         ("INT64:4@a..b", "must be [NAME:]TYPE:DIMS"),
         ("INT64:٣", "must be [NAME:]TYPE:DIMS"),
