@@ -23,6 +23,7 @@ from triton_operator.api.privacy import Privacy
 from triton_operator.api.references import SecretName
 from triton_operator.api.repository import ModelRepository, PullPolicy
 from triton_operator.api.resources import Resources
+from triton_operator.api.service import Service
 from triton_operator.api.struct import Struct
 from triton_operator.api.verification import Verification
 
@@ -40,14 +41,6 @@ class Endpoint(StrEnum):
 
     STATISTICS = "Statistics"
     MODEL_CONFIG = "ModelConfig"
-
-
-class ServiceType(StrEnum):
-    """The supported types of the deployment's Service."""
-
-    CLUSTER_IP = "ClusterIP"
-    NODE_PORT = "NodePort"
-    LOAD_BALANCER = "LoadBalancer"
 
 
 class MetricType(StrEnum):
@@ -98,14 +91,6 @@ class Triton(Struct, frozen=True):
     shared_memory_size: str | None = None
 
 
-class Service(Struct, frozen=True):
-    """The Service that clients use; `hostnames` are further DNS names in the serving certificate."""
-
-    type: ServiceType = ServiceType.CLUSTER_IP
-    annotations: dict[str, str] = msgspec.field(default_factory=dict)
-    hostnames: tuple[str, ...] = ()
-
-
 class Scheduling(Struct, frozen=True):
     """Scheduling constraints of the pods; the members are fields of a Kubernetes PodSpec, copied unchanged."""
 
@@ -122,6 +107,8 @@ class Lifecycle(Struct, frozen=True):
 
     startup_timeout_seconds: int | None = None
     progress_deadline_seconds: int | None = None
+    termination_grace_period_seconds: int | None = None
+    pre_stop_seconds: int | None = None
 
 
 class Spec(Struct, frozen=True):

@@ -68,10 +68,11 @@ class CABundleRef(Struct, frozen=True):
 
 
 class Endpoints(Struct, frozen=True):
-    """Addresses of the deployment inside the cluster.
+    """Addresses of the deployment: those of a load balancer in `external`, and inside the cluster in the others.
 
     With TLS, `https` serves HTTP and gRPC, and `http` and `grpc` are empty. `ca_bundle_ref` is None if the authority is
-    the user's own. `audience` is that of tokens for this deployment, "" if callers need none.
+    the user's own. `audience` is that of tokens for this deployment, "" if callers need none. `external` has URLs with
+    the schemes http, grpc and https.
     """
 
     http: str = ""
@@ -80,6 +81,7 @@ class Endpoints(Struct, frozen=True):
     https: str = ""
     ca_bundle_ref: CABundleRef | None = None
     audience: str = ""
+    external: tuple[str, ...] = ()
 
 
 class ControlState(StrEnum):

@@ -129,7 +129,13 @@ class CertificateState(Record, frozen=True, kw_only=True):
         return any(each.type == "Ready" and each.status == "True" for each in self.conditions)
 
 
-State = DeploymentState | RevisionState | AutoscalerState | ClaimState | JobState | CertificateState
+class ServiceState(Record, frozen=True, kw_only=True):
+    """The addresses of a Service's load balancer: IP addresses and host names."""
+
+    addresses: tuple[str, ...] = ()
+
+
+State = DeploymentState | RevisionState | AutoscalerState | ClaimState | JobState | CertificateState | ServiceState
 
 
 class Child(Record, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from triton_operator.cluster.observed import (
     Kind,
     ObservedCondition,
     RevisionState,
+    ServiceState,
     State,
 )
 from triton_operator.cluster.stored_objects import (
@@ -163,5 +164,9 @@ def _state(kind: Kind, stored: StoredChild) -> State | None:
                 not_after=status.not_after or "",
                 revision=status.revision,
             )
+        case Kind.SERVICE:
+            ingress = status.load_balancer.ingress
+            addresses = (address for each in ingress if (address := each.hostname or each.ip))
+            return ServiceState(addresses=tuple(addresses)) if ingress else None
         case _:
             return None

@@ -92,8 +92,21 @@ class StoredCondition(Stored):
     last_transition_time: str | None = None
 
 
+class StoredIngress(Stored):
+    """One address of a load balancer."""
+
+    ip: str = ""
+    hostname: str = ""
+
+
+class StoredLoadBalancer(Stored):
+    """`status.loadBalancer` of a Service."""
+
+    ingress: list[StoredIngress] = []
+
+
 class StoredStatus(Stored):
-    """The status fields of Deployments, HorizontalPodAutoscalers, Jobs and Certificates that the operator reads."""
+    """The status fields of children that the operator reads."""
 
     observed_generation: int = 0
     replicas: int = 0
@@ -104,6 +117,7 @@ class StoredStatus(Stored):
     not_after: str | None = None
     revision: int = 0
     conditions: list[StoredCondition] = []
+    load_balancer: StoredLoadBalancer = msgspec.field(default_factory=StoredLoadBalancer)
 
 
 class StoredDeploymentSpec(Stored):

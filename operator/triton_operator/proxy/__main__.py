@@ -24,7 +24,7 @@ PROGRAM = Path("/opt/haproxy/sbin/haproxy")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the proxy; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    options = argument_parser().parse_args(arguments)
     placement = Placement(
         https=options.https,
         health=options.health,
@@ -33,12 +33,14 @@ def main(arguments: list[str] | None = None) -> int:
         folder=options.work,
         threads=options.threads,
         silence_seconds=options.silence,
+        drain_seconds=options.drain,
     )
-    settings = Settings(options.policy, options.tls, options.haproxy, placement, options.wait, options.drain)
+    settings = Settings(options.policy, options.tls, options.haproxy, placement, options.wait)
     return Supervisor(settings, Report(options.termination_log)).run()
 
 
-def _parser() -> argparse.ArgumentParser:
+def argument_parser() -> argparse.ArgumentParser:
+    """The options; their defaults are those of the container."""
     defaults = Placement()
     every = ":::{} v4v6" if socket.has_dualstack_ipv6() else "*:{}"
     parser = argparse.ArgumentParser(
@@ -58,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--threads", type=int, default=min(4, len(os.sched_getaffinity(0))), help="threads of HAProxy")
     add("--silence", type=int, default=defaults.silence_seconds, help="seconds until a silent client is disconnected")
     add("--wait", type=float, default=15, help="seconds to wait for a valid policy and certificate")
-    add("--drain", type=float, default=30, help="seconds for requests to finish after SIGTERM")
+    add("--drain", type=int, default=defaults.drain_seconds, help="seconds for requests to finish after SIGTERM")
     add("--termination-log", type=Path, default=Path("/dev/termination-log"), help="file for the termination message")
     return parser
 

@@ -95,8 +95,8 @@ def _global(policy: ProxyPolicy, placement: Placement) -> dict[str, list[str]]:
             # The last thread verifies tokens.
             f"nbthread {placement.threads + has_tokens(policy)}",
             f"maxconn {placement.max_connections}",
-            # The time that an old worker keeps its streams after a reload.
-            f"hard-stop-after {policy.limits.max_connection_age_seconds}s",
+            # The time that a worker keeps its streams after a reload, and when the pod ends.
+            f"hard-stop-after {max(policy.limits.max_connection_age_seconds, placement.drain_seconds)}s",
             # An old worker has about 10 MiB of memory of its own; the oldest one is ended if there are more.
             "mworker-max-reloads 10",
             *load_scripts(str(placement.folder)),

@@ -14,7 +14,7 @@ class Placement:
     """Where HAProxy listens, where Triton does, and the folder for rendered files.
 
     Addresses have the syntax of HAProxy: `*` is every IPv4 address. A client that sends nothing for `silence_seconds`
-    when it should, or reads nothing, is disconnected.
+    when it should, or reads nothing, is disconnected. When the pod ends, requests have `drain_seconds` to finish.
     """
 
     https: str = f"*:{names.PORT_HTTPS}"
@@ -25,6 +25,7 @@ class Placement:
     threads: int = 1
     max_connections: int = 4096
     silence_seconds: int = 30
+    drain_seconds: int = 30
 
     @property
     def pem(self) -> Path:

@@ -37,7 +37,6 @@ class Settings:
     program: Path
     placement: Placement
     wait_seconds: float = 15
-    drain_seconds: float = 30
 
 
 class Supervisor:
@@ -124,7 +123,7 @@ class Supervisor:
             return self._drain()
 
     def _drain(self) -> int:
-        deadline = time.monotonic() + self._settings.drain_seconds
+        deadline = time.monotonic() + self._settings.placement.drain_seconds
         while self._haproxy.exit_status() is None:
             # Repeated, because a worker that has just been started can miss a signal.
             if time.monotonic() < deadline:

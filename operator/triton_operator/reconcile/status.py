@@ -8,25 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from triton_operator.api.names import (
-    CA_CONFIG_MAP,
-    CA_KEY,
-    PORT_GRPC,
-    PORT_HTTP,
-    PORT_HTTPS,
-    PORT_METRICS,
-    audience,
-    headless_service_name,
-    server_name,
-)
-from triton_operator.api.privacy import TLSMode
-from triton_operator.api.spec import ModelDeployment, Spec
+from triton_operator.api.spec import Spec
 from triton_operator.api.status import (
-    CABundleRef,
     CacheStatus,
     Condition,
     Control,
-    Endpoints,
     Failure,
     PrivacyStatus,
     RevisionStatus,
@@ -37,6 +23,7 @@ from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.cache_progress import derive_cache
 from triton_operator.reconcile.conditions import judge_all
 from triton_operator.reconcile.container_ends import judge_end
+from triton_operator.reconcile.endpoints import derive_endpoints
 from triton_operator.reconcile.history import past_revisions
 from triton_operator.reconcile.judged_control import JudgedControl
 from triton_operator.reconcile.messages import clip
@@ -47,7 +34,6 @@ from triton_operator.reconcile.pods import ended_at, is_ready, last_termination
 from triton_operator.reconcile.privacy_controls import judge_controls
 from triton_operator.reconcile.readiness import Verdict
 from triton_operator.reconcile.times import format_time
-from triton_operator.resources.proxy_inputs import needs_cluster_keys
 from triton_operator.resources.revision import RevisionSummary
 
 
@@ -70,7 +56,7 @@ def derive_status(assessment: Assessment) -> Status:
             assessment.differing_models,
             any_ready=assessment.loaded_pods > 0,
         ),
-        endpoints=_endpoints(deployment, _reachable(assessment)),
+        endpoints=derive_endpoints(observed, _reachable(assessment)),
         revisions=_revisions(assessment),
         cache=_cache(assessment),
         privacy=_privacy(controls, assessment),
@@ -87,22 +73,6 @@ def _reachable(assessment: Assessment) -> RevisionSummary | None:
         return current
     past = (past.summary for past in past_revisions(assessment.observed))
     return next((summary for summary in past if summary.template_hash in ready), current)
-
-
-def _endpoints(deployment: ModelDeployment, revision: RevisionSummary | None) -> Endpoints:
-    """The addresses of pods of this revision; before the first one, there are no Services."""
-    name, namespace = deployment.metadata.name, deployment.metadata.namespace
-    host = server_name(namespace, name)
-    metrics = f"http://{headless_service_name(name)}.{namespace}.svc:{PORT_METRICS}/metrics"
-    if revision is None or not revision.terminates_tls:
-        return Endpoints(http=f"http://{host}:{PORT_HTTP}", grpc=f"{host}:{PORT_GRPC}", metrics=metrics)
-    managed = revision.tls_mode is TLSMode.MANAGED
-    return Endpoints(
-        metrics=metrics,
-        https=f"https://{host}:{PORT_HTTPS}",
-        ca_bundle_ref=CABundleRef(CA_CONFIG_MAP, CA_KEY) if managed else None,
-        audience=audience(namespace, name) if needs_cluster_keys(deployment.spec) else "",
-    )
 
 
 def _revisions(assessment: Assessment) -> tuple[RevisionStatus, ...]:

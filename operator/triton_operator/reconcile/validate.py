@@ -16,8 +16,10 @@ from triton_operator.api.quantity import parse_bytes
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.serving_names import is_reserved
 from triton_operator.api.spec import Spec
+from triton_operator.reconcile.service_rules import check_service
 from triton_operator.resources.pod_metadata import find_metadata_problems
 from triton_operator.resources.pod_settings import find_account_problems
+from triton_operator.resources.termination import termination
 from triton_operator.resources.tls import needs_proxy, terminates_tls, tls_mode
 from triton_operator.resources.user_environment import find_environment_problems
 from triton_operator.triton.server.versions import parse
@@ -39,6 +41,8 @@ def validate(spec: Spec) -> None:
     _make_sure_there_is_an_issuer(spec)
     _make_sure_hostnames_are_not_those_of_services(spec)
     _make_sure_pods_are_not_weakened(spec)
+    check_service(spec.service)
+    termination(spec)
 
 
 def _repositories(spec: Spec) -> Iterator[tuple[str, ModelRepository]]:

@@ -25,16 +25,17 @@ from triton_operator.resources.deployment import (
     replaces_in_place,
 )
 from triton_operator.resources.model_configs import RenderedConfig, known_messages, render_configs
-from triton_operator.resources.pod import GRACE_SECONDS, PRE_STOP_SECONDS, flags_of, open_endpoints
+from triton_operator.resources.pod import flags_of, open_endpoints
 from triton_operator.resources.pod_settings import account_name
 from triton_operator.resources.probes import startup_seconds
 from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage, choose_server_image
 from triton_operator.resources.settings import Settings
 from triton_operator.resources.shared_memory import shared_memory_size
+from triton_operator.resources.spread import SPREAD_OVER, spreads_replicas
+from triton_operator.resources.termination import MARGIN_SECONDS, termination
 from triton_operator.resources.tls import terminates_tls, tls_mode
 from triton_operator.triton.config.defaults import Choice
-from triton_operator.triton.server.flags import EXIT_TIMEOUT_SECONDS
 
 _REQUESTS = "Sufficient for small models; an autoscaler on CPU needs a request as its reference."
 
@@ -60,6 +61,7 @@ def applied_defaults(deployment: ModelDeployment, settings: Settings) -> list[Ch
         *_open_endpoints(spec),
         *_privacy(spec, configs),
         *_shared_memory(spec, configs),
+        *_spread(spec),
         *_lifecycle(spec),
         *(Choice(f"environment {each.name}", each.value, each.reason) for each in server_environment(spec)),
         *(Choice(f"flag --{flag.name}", flag.value or "", flag.reason) for flag in flags_of(spec, server)),
@@ -143,6 +145,14 @@ def _shared_memory(spec: Spec, configs: Sequence[RenderedConfig]) -> Iterator[Ch
         yield Choice("spec.triton.sharedMemorySize", *shared_memory_size(spec, known_messages(configs)))
 
 
+def _spread(spec: Spec) -> Iterator[Choice]:
+    if spreads_replicas(spec):
+        why = (
+            "Replicas preferably run apart; spec.scheduling.topologySpreadConstraints and podAntiAffinity override it."
+        )
+        yield Choice("spec.scheduling.affinity.podAntiAffinity", f"preferred: {', '.join(SPREAD_OVER)}", why)
+
+
 def _lifecycle(spec: Spec) -> Iterator[Choice]:
     if spec.lifecycle.startup_timeout_seconds is None:
         seconds = str(startup_seconds(spec))
@@ -151,11 +161,19 @@ def _lifecycle(spec: Spec) -> Iterator[Choice]:
         why = f"The startup timeout plus {BEFORE_STARTUP_SECONDS} s for image pulls and the preparation of models."
         yield Choice("spec.lifecycle.progressDeadlineSeconds", str(progress_deadline_seconds(spec)), why)
     yield _rollout(spec)
-    yield Choice(
-        "terminationGracePeriodSeconds",
-        str(GRACE_SECONDS),
-        f"{PRE_STOP_SECONDS} s to leave the Services, {EXIT_TIMEOUT_SECONDS} s for requests in flight, 5 s of margin.",
-    )
+    yield from _termination(spec)
+
+
+def _termination(spec: Spec) -> Iterator[Choice]:
+    times = termination(spec)
+    if spec.lifecycle.pre_stop_seconds is None:
+        yield Choice("spec.lifecycle.preStopSeconds", str(times.pre_stop), "Time to leave the Services.")
+    if spec.lifecycle.termination_grace_period_seconds is None:
+        why = (
+            f"{times.pre_stop} s to leave the Services, {times.exit_timeout} s for requests in flight, "
+            f"{MARGIN_SECONDS} s of margin."
+        )
+        yield Choice("spec.lifecycle.terminationGracePeriodSeconds", str(times.grace), why)
 
 
 def _rollout(spec: Spec) -> Choice:

@@ -22,7 +22,12 @@ from triton_operator.resources.network_policy import build_network_policy
 from triton_operator.resources.proxy_inputs import OFFLINE, ProxyInputs
 from triton_operator.resources.proxy_policy import build_proxy_config, build_proxy_policy
 from triton_operator.resources.revision import Revision, build_controller_revision, render_revision
-from triton_operator.resources.service import build_headless_service, build_service, client_ports, service_ports
+from triton_operator.resources.service import (
+    build_headless_service,
+    build_service,
+    container_ports,
+    ports_of_revisions,
+)
 from triton_operator.resources.service_account import build_service_account, needs_own_account
 from triton_operator.resources.settings import Settings
 from triton_operator.resources.tls import terminates_tls, tls_mode
@@ -45,7 +50,7 @@ def render(deployment: ModelDeployment, settings: Settings, proxy_inputs: ProxyI
 def render_new_revision(deployment: ModelDeployment, settings: Settings) -> Revision:
     """Render a new revision of the spec; raises InvalidSpecError."""
     check_air_gap(deployment.spec, settings)
-    return render_revision(deployment, service_ports(deployment.spec), settings)
+    return render_revision(deployment, container_ports(deployment.spec), settings)
 
 
 def build_children(
@@ -67,7 +72,7 @@ def build_children(
     """
     spec = deployment.spec
     revisions = [revision, *older]
-    ports = client_ports(revisions)
+    ports = ports_of_revisions(revisions)
     children = [
         *([build_service_account(deployment)] if needs_own_account(deployment, revisions) else ()),
         *cache,

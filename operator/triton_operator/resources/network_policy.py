@@ -16,7 +16,7 @@ from triton_operator.resources.vault import vault_egress
 
 
 def build_network_policy(deployment: ModelDeployment, ports: Sequence[dict[str, Any]]) -> Manifest:
-    """The deployment's policy for the ports of its Service.
+    """The deployment's policy for these ports of the containers.
 
     Without a vault, it sets `egress: []`, so that the operator owns the field and reverts added rules.
     """

@@ -22,6 +22,7 @@ from triton_operator.resources.container_resources import proxy_resources
 from triton_operator.resources.isolation import LOCKED_DOWN
 from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.pod_settings import pull_policy
+from triton_operator.resources.termination import Termination, termination
 from triton_operator.resources.tls import tls_mode
 from triton_operator.triton.proxy_contract.policy import (
     CERTIFICATE_FILE,
@@ -30,18 +31,10 @@ from triton_operator.triton.proxy_contract.policy import (
     TLS_DIR,
     WORK_DIR,
 )
+from triton_operator.triton.server.flags import EXIT_TIMEOUT_SECONDS
 
 PROXY_UID = 65532
 """Not Triton's user: a model's process could not signal the proxy even if they shared a PID namespace."""
-
-DRAIN_DELAY_SECONDS = 10
-"""Time between the start of the pod's termination and the proxy's drain, during which the Services remove the pod.
-
-The kubelet sends SIGTERM to a sidecar only after Triton has exited, when it is too late to drain connections.
-"""
-
-_DELAYED_DRAIN = f"import os, signal, time; time.sleep({DRAIN_DELAY_SECONDS}); os.kill(1, signal.SIGTERM)"
-"""In Python, because a minimal image has no `sleep`."""
 
 WORK_SIZE = "64Mi"
 """A few rendered configurations and the certificate; the space that is used counts towards the memory limit."""
@@ -49,12 +42,13 @@ WORK_SIZE = "64Mi"
 
 def build_proxy_container(spec: Spec, operator_image: str) -> Manifest:
     """The container; its own probes detect a proxy that does not listen, so that Triton is not reported instead."""
+    times = termination(spec)
     return {
         "name": CONTAINER_PROXY,
         "image": operator_image,
         **pull_policy(spec),
         "restartPolicy": "Always",
-        "command": ["python3", "-m", "triton_operator.proxy"],
+        "command": ["python3", "-m", "triton_operator.proxy", *_drain_arguments(times)],
         "ports": [
             {"name": "https", "containerPort": PORT_HTTPS, "protocol": "TCP"},
             {"name": "health", "containerPort": PORT_HEALTH, "protocol": "TCP"},
@@ -77,7 +71,7 @@ def build_proxy_container(spec: Spec, operator_image: str) -> Manifest:
             "timeoutSeconds": 5,
             "terminationGracePeriodSeconds": 5,
         },
-        "lifecycle": {"preStop": {"exec": {"command": ["python3", "-c", _DELAYED_DRAIN]}}},
+        "lifecycle": {"preStop": {"exec": {"command": _delayed_drain(times)}}},
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
@@ -86,6 +80,20 @@ def build_proxy_container(spec: Spec, operator_image: str) -> Manifest:
             {"name": "proxy-work", "mountPath": WORK_DIR},
         ],
     }
+
+
+def _drain_arguments(times: Termination) -> list[str]:
+    """The proxy waits for requests as long as Triton does; EXIT_TIMEOUT_SECONDS is its default."""
+    return [] if times.exit_timeout == EXIT_TIMEOUT_SECONDS else ["--drain", str(times.exit_timeout)]
+
+
+def _delayed_drain(times: Termination) -> list[str]:
+    """The kubelet sends SIGTERM to a sidecar only after Triton has ended, when it is too late to drain connections.
+
+    In Python, because a minimal image has no `sleep`.
+    """
+    script = f"import os, signal, time; time.sleep({times.drain_delay}); os.kill(1, signal.SIGTERM)"
+    return ["python3", "-c", script]
 
 
 def proxy_volumes(deployment: ModelDeployment) -> list[Manifest]:

@@ -86,7 +86,7 @@ class RevisionSummary(Struct, frozen=True):
 class Revision(Struct, frozen=True, omit_defaults=False):
     """The rendered output that a newer operator must not change.
 
-    `config` is the ConfigMap's data, `service_ports` are the ports of the plain Service, `template` is a
+    `config` is the ConfigMap's data, `service_ports` are the containers' ports for clients, `template` is a
     PodTemplateSpec with `template_hash` as its revision label, and `claim_name` is the cache that it mounts. `tls_mode`
     is unset for Disabled, `air_gapped` unless the profile is AirGapped. A field that was added later is not encoded if
     it is unset, because the object's name is a hash of the encoded form.
@@ -164,6 +164,8 @@ class _PodInputs(Struct, frozen=True):
     image_pull_policy: Any = None
     dns_config: Any = None
     host_aliases: Any = None
+    termination_grace_period: Any = None
+    pre_stop: Any = None
 
 
 def inputs_hash(spec: Spec) -> str:
@@ -194,6 +196,8 @@ def inputs_hash(spec: Spec) -> str:
         image_pull_policy=spec.image_pull_policy,
         dns_config=spec.dns_config,
         host_aliases=spec.host_aliases or None,
+        termination_grace_period=spec.lifecycle.termination_grace_period_seconds,
+        pre_stop=spec.lifecycle.pre_stop_seconds,
     )
     return content_hash(msgspec.json.encode(inputs, order="sorted"), 10)
 

@@ -62,10 +62,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Access:
-    """How to connect; `namespace` is that of the deployment, "" if it is the default one."""
+    """How to connect; `namespace` is that of the deployment, "" if it is the default one.
+
+    `endpoints` are the addresses that the deployment reports, None if they were not read.
+    """
 
     namespace: str
     security: Security
+    endpoints: Endpoints | None = None
 
 
 def access_by_url(target: Target, *, tls: bool) -> Access:
@@ -80,9 +84,12 @@ def access_by_name(target: Target) -> Access:
     """Return the access to the deployment; raises SdkError."""
     inside, client = is_inside(os.environ, target.cluster), target.client
     file = target.options.ca_file or (_existing(POD_AUTHORITIES) if inside else "")
+    endpoints: Endpoints | None = None
     if file:
         namespace = target.namespace or (_pod_namespace() if inside else client.namespace)
         trust: Trust | None = _own_trust(target, namespace, _authorities(file))
+        # Pods with this file need no access to the API server, and may have none.
+        endpoints = None if inside else _readable_endpoints(target)
     else:
         namespace, endpoints = _endpoints(target, inside=inside)
         trust = _reported_trust(target, namespace, endpoints)
@@ -91,7 +98,7 @@ def access_by_name(target: Target) -> Access:
     token = _chosen_token(target, lambda: namespace)
     if token is None and inside and trust is not None:
         token = _pod_token(names.audience(namespace, target.deployment))
-    return Access(namespace, Security(trust, token))
+    return Access(namespace, Security(trust, token), endpoints)
 
 
 def bundle(client: KubernetesClient, namespace: str, reference: CABundleRef) -> str:
@@ -130,6 +137,14 @@ def _endpoints(target: Target, *, inside: bool) -> tuple[str, Endpoints]:
             f"`tritonctl status {name} --watch`"
         )
     return namespace, endpoints
+
+
+def _readable_endpoints(target: Target) -> Endpoints | None:
+    """The addresses; None if they cannot be read, because only a Service with other ports than usual needs them."""
+    try:
+        return _endpoints(target, inside=False)[1]
+    except (RejectedError, UnreachableError):
+        return None
 
 
 def _reported_trust(target: Target, namespace: str, endpoints: Endpoints) -> Trust | None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from triton_operator.api.names import PORT_GRPC, PORT_HTTP, PORT_HTTPS, server_name
+from triton_operator.api.status import Endpoints
 from triton_operator.sdk.access import Access, Target, access_by_name, access_by_url
 from triton_operator.sdk.errors import InvalidRequestError, UnreachableError
 from triton_operator.sdk.kube_context import is_inside
@@ -36,7 +37,7 @@ class Protocol(StrEnum):
 
     @property
     def port(self) -> int:
-        """The port of the Service without TLS."""
+        """The port of the Service without TLS, unless `spec.service.ports` has another one."""
         return PORT_GRPC if self is Protocol.GRPC else PORT_HTTP
 
 
@@ -64,7 +65,7 @@ def server_address(target: Target, protocol: Protocol) -> Iterator[ServerAddress
     """Yield the address of the deployment's server; a `url` takes precedence. Raises SdkError."""
     access = find_access(target)
     name, security = target.deployment, access.security
-    port = protocol.port if security.trust is None else PORT_HTTPS
+    port = _service_port(access, protocol)
     if target.url:
         yield ServerAddress(split_url(target.url)[1], security=security)
     elif is_inside(os.environ, target.cluster):
@@ -73,6 +74,16 @@ def server_address(target: Target, protocol: Protocol) -> Iterator[ServerAddress
     else:
         with port_forward(target.cluster, name, port, access.namespace) as address:
             yield ServerAddress(address, forwarded=True, security=security)
+
+
+def _service_port(access: Access, protocol: Protocol) -> int:
+    """The port of the Service: the reported one, or the default if the deployment's status was not read."""
+    tls = access.security.trust is not None
+    found = access.endpoints or Endpoints()
+    address = found.https if tls else (found.grpc if protocol is Protocol.GRPC else found.http)
+    port = address.rpartition(":")[2]
+    default = PORT_HTTPS if tls else protocol.port
+    return int(port) if port.isdecimal() else default
 
 
 def find_access(target: Target) -> Access:

@@ -18,6 +18,7 @@ from triton_operator.cluster.observed import (
     Kind,
     ObservedCondition,
     RevisionState,
+    ServiceState,
 )
 from triton_operator.cluster.projection import identify, project_child
 from triton_operator.cluster.projector import RECENT, Projector
@@ -220,6 +221,17 @@ def test_an_autoscaler_keeps_its_conditions() -> None:
     child = project(a_stored("HorizontalPodAutoscaler", spec={}, status={"conditions": [active]}))
     assert child.state == AutoscalerState(conditions=(ObservedCondition(**active),))
     assert project(a_stored("HorizontalPodAutoscaler", spec={})).state == AutoscalerState()
+
+
+def test_a_service_keeps_the_addresses_of_its_load_balancer() -> None:
+    """Most Services have none; an entry may have an address, a host name or, while it is created, neither."""
+    ingress = [{"ip": "203.0.113.7", "ipMode": "VIP"}, {"hostname": "lb.example.com"}, {"ports": []}]
+    status = {"loadBalancer": {"ingress": ingress}}
+    service = project(a_stored("Service", spec={}, status=status))
+    assert service.state == ServiceState(addresses=("203.0.113.7", "lb.example.com"))
+    without = project(a_stored("Service", spec={}, status={"loadBalancer": {}}))
+    assert without.state is None
+    assert without.fingerprint == service.fingerprint
 
 
 def test_version_and_uid_of_any_object() -> None:

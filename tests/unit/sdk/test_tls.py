@@ -193,6 +193,27 @@ def test_a_deployment_tells_its_authorities(
     assert cluster.calls == ["port-forward --address=127.0.0.1 --namespace models service/digits :8443"]
 
 
+@pytest.mark.parametrize("given", [True, False], ids=["authorities in a file", "authorities of the deployment"])
+def test_the_port_is_that_of_the_service(
+    protocol: Protocol,
+    plain: str,
+    authority: Authority,
+    cluster: FakeCluster,
+    ca_file: Path,
+    tmp_path: Path,
+    *,
+    given: bool,
+) -> None:
+    """`spec.service.ports` may have another number."""
+    endpoints = {**TLS, "https": "https://digits.models.svc:443"}
+    cluster.answer({"metadata": MODEL_DEPLOYMENT, "status": {"endpoints": endpoints}})
+    with tls_relay(authority.issue(tmp_path, [NAME]), plain) as address:
+        cluster.forward(address)
+        with Client("digits", "models", protocol=protocol, ca_file=str(ca_file) if given else "") as client:
+            infer(client)
+    assert cluster.calls == ["port-forward --address=127.0.0.1 --namespace models service/digits :443"]
+
+
 def test_a_deployment_requires_tls_1_3(
     protocol: Protocol, plain: str, backend: Backend, authority: Authority, cluster: FakeCluster, tmp_path: Path
 ) -> None:
@@ -281,7 +302,7 @@ def test_a_file_replaces_what_may_not_be_read(
         cluster.forward(address)
         with Client("digits", protocol=protocol, ca_file=ca_file) as client:
             infer(client)
-    assert cluster.requests == []
+    assert cluster.calls == ["port-forward --address=127.0.0.1 --namespace models service/digits :8443"]
 
 
 def test_a_deployment_without_addresses_is_not_connected_to(cluster: FakeCluster) -> None:

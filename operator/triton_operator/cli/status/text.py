@@ -59,6 +59,8 @@ def _sections(found: Report) -> Iterator[RenderableType]:
         yield plain_text(f"HTTP and gRPC with TLS {found.endpoints.https}   (inside the cluster)")
     if found.endpoints.http:
         yield plain_text(f"HTTP {found.endpoints.http}   gRPC {found.endpoints.grpc}   (inside the cluster)")
+    if found.endpoints.external:
+        yield plain_text(f"{'   '.join(found.endpoints.external)}   (load balancer)")
 
 
 def _tree(found: Report) -> Tree:

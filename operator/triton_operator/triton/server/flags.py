@@ -21,7 +21,7 @@ COMMON_SINCE = Version(24, 7)
 not have a newer release."""
 
 EXIT_TIMEOUT_SECONDS = 30
-"""Time that a terminating server waits for requests in flight; the pod's grace period must be longer."""
+"""Default time that a terminating server waits for requests in flight; the pod's grace period must be longer."""
 
 GRPC_CONNECTION_AGE_SECONDS = 10
 """Age at which the server asks a gRPC channel to reconnect, so that clients leave a terminating pod before it stops
@@ -69,13 +69,15 @@ _CONNECTION_AGE = Flag(
 )
 """Only for clients that connect to the server itself: the sidecar `proxy` limits the age of its connections."""
 
+_EXIT_TIMEOUT = Flag("exit-timeout-secs", str(EXIT_TIMEOUT_SECONDS), "Requests in flight may finish.")
+
 FIXED = (
     Flag("model-repository", MODELS_DIR, "The folder that `prepare` fills."),
     Flag("model-control-mode", "none", "Loading models on request would let clients run code."),
     Flag("disable-auto-complete-config", None, "Auto-completion starts each model twice: 6.1 s instead of 2.0 s."),
     Flag("exit-on-error", "true", "A model that does not load must fail the pod and report its reason."),
     Flag("strict-readiness", "true", "The server is ready only if every model is ready."),
-    Flag("exit-timeout-secs", str(EXIT_TIMEOUT_SECONDS), "Requests in flight may finish."),
+    _EXIT_TIMEOUT,
     _CONNECTION_AGE,
     Flag("allow-http", "true", "Health checks use HTTP."),
     Flag("allow-grpc", "true", "Both protocols are served."),
@@ -89,7 +91,7 @@ FIXED = (
     Flag("allow-metrics", "true", "On a port of its own, which a policy can close."),
     Flag("allow-cpu-metrics", "false", "They describe the whole node, including other tenants."),
 )
-"""Flags that are the same for every pod without the sidecar `proxy`."""
+"""Flags that are the same for every pod without the sidecar `proxy`, with the default of `exit-timeout-secs`."""
 
 _RESPONSE_CACHE = Flag(
     "cache-config", f"local,size={64 << 20}", "A model has responseCache, which has no effect without a cache."
@@ -117,16 +119,18 @@ def server_flags(
     response_cache: bool = False,
     open_endpoints: Collection[Endpoint] = (),
     behind_proxy: bool = False,
+    exit_timeout: int = EXIT_TIMEOUT_SECONDS,
 ) -> list[Flag]:
     """The flags of a server of this release, in the order of its command line; raises ValueError for a wrong log level.
 
     `version` is None for an image of unknown release. `log_level` is a LogLevel; below Info, the log of a failed start
     fits into the 2048 bytes of a termination message. `response_cache` is whether any model requests one.
     `open_endpoints` are the groups that stay open to clients. `behind_proxy` is whether clients connect to the sidecar
-    `proxy`; HTTP and gRPC then listen on loopback.
+    `proxy`; HTTP and gRPC then listen on loopback. `exit_timeout` is in seconds.
     """
+    fixed = [flag for flag in FIXED if not (behind_proxy and flag is _CONNECTION_AGE)]
     flags = [
-        *(flag for flag in FIXED if not (behind_proxy and flag is _CONNECTION_AGE)),
+        *(flag._replace(value=str(exit_timeout)) if flag is _EXIT_TIMEOUT else flag for flag in fixed),
         *_restrictions(open_endpoints),
         *_listeners(_LOOPBACK if behind_proxy else _EVERY_ADDRESS),
         *_logging(log_level),

@@ -70,6 +70,15 @@ def test_not_ready_is_exit_status_1_and_says_why(cluster: FakeCluster, capsys: p
     assert outcome.err == "error: models/digits is not Ready: ModelLoadFailed\n"
 
 
+def test_addresses_of_a_load_balancer_are_shown(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    body = copy.deepcopy(SERVING)
+    body["status"]["endpoints"]["external"] = ["http://203.0.113.7:80", "grpc://203.0.113.7:8001"]
+    cluster.answer(body)
+    assert (
+        "http://203.0.113.7:80   grpc://203.0.113.7:8001   (load balancer)" in tritonctl(capsys, "status", "digits").out
+    )
+
+
 CONTROLS = [
     {"name": "NetworkPolicy", "state": "Enforced", "message": "NetworkPolicy digits admits nobody"},
     {"name": "Audit", "state": "NotEnforced", "message": "spec.privacy.audit is Off", "required": False},
