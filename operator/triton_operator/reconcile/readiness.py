@@ -21,7 +21,8 @@ _NO_ACCOUNT = "error looking up service account"
 """In the message of the ReplicaSet controller, if the ServiceAccount of the pods does not exist."""
 _NO_ACCOUNT_HINT = (
     # Work queues of Kubernetes' controllers double their pause up to 1000 seconds.
-    "create the account, or correct spec.serviceAccount.name; it is retried automatically, at most 17 minutes apart"
+    "create the account, or correct spec.serviceAccount.name; "
+    "Kubernetes retries automatically, at least every 17 minutes"
 )
 
 
