@@ -65,6 +65,15 @@ FULL: dict[str, Any] = {
         "terminationGracePeriodSeconds": 365,
         "preStopSeconds": 60,
     },
+    "podTemplate": {
+        "metadata": {"labels": {"team": "vision"}, "annotations": {"example.com/owner": "vision"}},
+        "spec": {
+            "runtimeClassName": "gvisor",
+            "volumes": [{"name": "words", "configMap": {"name": "words"}}],
+            "initContainers": [{"name": "logs", "image": "example.org/logs:1", "restartPolicy": "Always"}],
+            "containers": [{"name": "triton", "volumeMounts": [{"name": "words", "mountPath": "/mnt/words"}]}],
+        },
+    },
     "scheduling": {
         "nodeSelector": {"kubernetes.io/os": "linux"},
         "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
@@ -271,6 +280,24 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
         [{"ip": "10.0.0.1", "hostnames": ["a"]}, {"ip": "10.0.0.1", "hostnames": ["b"]}],
         "hostAliases[1]",
         "Duplicate value",
+    ),
+    "two added containers with one name": (
+        "podTemplate.spec.containers",
+        [{"name": "a", "image": "b"}, {"name": "a", "image": "c"}],
+        "podTemplate.spec.containers[1]",
+        "Duplicate value",
+    ),
+    "an added volume without a name": (
+        "podTemplate.spec.volumes",
+        [{"emptyDir": {}}],
+        "podTemplate.spec.volumes[0].name",
+        "Required value",
+    ),
+    "too many added containers": (
+        "podTemplate.spec.initContainers",
+        [{"name": f"a-{number}", "image": "b"} for number in range(9)],
+        "podTemplate.spec.initContainers",
+        "at most 8 items",
     ),
     "version as a number": ("triton.version", 26.1, "", "must be of type string"),
     "version with a v": ("triton.version", "v2.51", "", "match"),

@@ -43,6 +43,32 @@ SPEC: Object = {
     "serviceAccount": {"annotations": {"a": "b"}},
     "dnsConfig": {"searches": ["example.com"], "options": [{"name": "edns0"}, {"name": "ndots", "value": "2"}]},
     "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["a", "b"]}, {"ip": "10.0.0.2", "hostnames": ["c"]}],
+    "podTemplate": {
+        "metadata": {"labels": {"owner": "a"}},
+        "spec": {
+            "securityContext": {"fsGroup": 2000, "supplementalGroups": [1, 2]},
+            "tolerations": [{"key": "gpu", "operator": "Exists"}, {"key": "team", "operator": "Exists"}],
+            "readinessGates": [{"conditionType": "example.com/gate"}],
+            "volumes": [
+                {"name": "words", "configMap": {"name": "words"}},
+                {"name": "pod", "downwardAPI": {"items": [{"path": "a", "fieldRef": {"fieldPath": "metadata.name"}}]}},
+            ],
+            "initContainers": [{"name": "logs", "image": "example.org/logs:1", "restartPolicy": "Always"}],
+            "containers": [
+                {"name": "triton", "volumeMounts": [{"name": "words", "mountPath": "/mnt/words", "readOnly": True}]},
+                {
+                    "name": "exporter",
+                    "image": "example.org/exporter:1",
+                    "args": ["--port=9100"],
+                    "ports": [{"containerPort": 9100}],
+                    "env": [{"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+                    "resources": {"limits": {"memory": "1024Mi"}},
+                    "readinessProbe": {"httpGet": {"port": 9100}},
+                    "volumeMounts": [{"name": "words", "mountPath": "/words"}],
+                },
+            ],
+        },
+    },
     "podLabels": {"team": "vision", "empty": ""},
     "podAnnotations": {"team": "vision", "empty": ""},
     "envFrom": [{"prefix": "A_", "secretRef": {"name": "a", "optional": False}}],

@@ -45,6 +45,7 @@ async def test_objects_that_are_too_deep_disturb_nobody(
         operator.wait_ready()
         for levels in (300, 985, 3_000):
             await asyncio.to_thread(poison, api, namespace, f"a-{levels}", deep(levels))
+        await asyncio.to_thread(poison, api, namespace, "b-985", deep(985), place="podTemplate")
         await asyncio.to_thread(revision, api, namespace, deep(3_000))
         await world.create(1)
         await until(world, api, lambda bodies: all(map(is_observed, bodies.values())))
@@ -53,9 +54,11 @@ async def test_objects_that_are_too_deep_disturb_nobody(
             "a-300": "InvalidSpec",
             "a-985": "InvalidSpec",
             "a-3000": "InvalidSpec",
+            "b-985": "InvalidSpec",
             "m-0": "Accepted",
         }
-        assert "spec: is nested deeper than 32 levels" in accepted(bodies["a-985"])["message"]
+        for name in ("a-985", "b-985"):
+            assert "spec: is nested deeper than 32 levels" in accepted(bodies[name])["message"]
         operator.kill()
         operator.start()
         operator.wait_ready()
@@ -115,11 +118,12 @@ def test_the_definition_lets_no_depths_in(levels: int, api: Api, namespace: str)
         poison(api, namespace, "strict", deep(levels), fieldValidation="Strict")
 
 
-def poison(api: Api, namespace: str, name: str, affinity: bytes, **query: str) -> bytes:
-    """An object with this value in its affinity; returns the stored object."""
-    body = a_body(name, namespace, scheduling={"affinity": {"nodeAffinity": "HERE"}})
+def poison(api: Api, namespace: str, name: str, value: bytes, *, place: str = "scheduling", **query: str) -> bytes:
+    """An object with this value in its affinity, or in its pod template; returns the stored object."""
+    field = "affinity" if place == "scheduling" else "spec"
+    body = a_body(name, namespace, **{place: {field: {"nodeAffinity": "HERE"}}})
     body["metadata"] = {"name": name, "namespace": namespace}
-    content = orjson.dumps(body).replace(b'"HERE"', affinity)
+    content = orjson.dumps(body).replace(b'"HERE"', value)
     return api.create_from(MODEL_DEPLOYMENTS.path(namespace), content, **query)
 
 

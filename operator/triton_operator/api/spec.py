@@ -19,6 +19,7 @@ from triton_operator.api.environment import EnvFromSource, EnvVar
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.model import Model
 from triton_operator.api.pod_settings import DnsConfig, HostAlias, ServiceAccount
+from triton_operator.api.pod_template import PodTemplate
 from triton_operator.api.privacy import Privacy
 from triton_operator.api.references import SecretName
 from triton_operator.api.repository import ModelRepository, PullPolicy
@@ -137,6 +138,7 @@ class Spec(Struct, frozen=True):
     service: Service = Service()
     scheduling: Scheduling = Scheduling()
     lifecycle: Lifecycle = Lifecycle()
+    pod_template: PodTemplate = PodTemplate()
     privacy: Privacy = Privacy()
     suspend: bool = False
 

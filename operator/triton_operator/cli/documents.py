@@ -7,15 +7,13 @@ crds/modeldeployments.yaml.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
-
-import msgspec
+from typing import Any
 
 from triton_operator.api.errors import InvalidSpecError
+from triton_operator.api.field_check import unknown_fields, wrong_type
 from triton_operator.api.names import API_VERSION, KIND
 from triton_operator.api.passthrough import PASSTHROUGH_TYPES
 from triton_operator.api.spec import ModelDeployment, Spec, parse
@@ -67,11 +65,12 @@ def _deployment(body: dict[str, Any], namespace: str, source: str) -> ModelDeplo
     if problem := wrong_name(metadata["name"]):
         raise UsageError(f"{place}: metadata.name: {problem}")
     spec = body.get("spec")
-    if complaints := [*unknown_fields(spec, Spec, "spec"), *wrong_parts(spec)]:
+    unknown = [f"{each.path}: {each.message}" for each in unknown_fields(spec, Spec, "spec")]
+    if complaints := [*unknown, *wrong_parts(spec)]:
         raise UsageError(f"{place}: " + "; ".join(complaints))
     try:
         deployment = parse({**body, "metadata": {"namespace": namespace, **metadata}})
-        validate(deployment.spec)
+        validate(deployment.spec, deployment.metadata.name)
     except InvalidSpecError as error:
         raise UsageError(f"{place}: {error}") from error
     return deployment
@@ -100,38 +99,5 @@ def wrong_parts(spec: Any) -> Iterator[str]:
         if value is None:
             continue
         place = ".".join(("spec", *path))
-        yield from unknown_fields(value, kind, place)
-        try:
-            msgspec.convert(value, kind)
-        except msgspec.ValidationError as error:
-            message, _, where = str(error).partition(" - at `$")
-            yield f"{place}{where.rstrip('`')}: {message}"
-
-
-def unknown_fields(value: Any, kind: Any, path: str) -> Iterator[str]:
-    """Yield a message for every unknown field; `parse` reports wrong types."""
-    struct, many = _struct(kind)
-    if struct is None:
-        return
-    if many and isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from unknown_fields(item, struct, f"{path}[{index}]")
-    elif isinstance(value, dict):
-        known = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
-        for name, member in value.items():
-            if name in known:
-                yield from unknown_fields(member, known[name], f"{path}.{name}")
-            else:
-                yield _unknown(f"{path}.{name}", str(name), known)
-
-
-def _unknown(path: str, name: str, known: dict[str, Any]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"{path}: unknown field; " + (f"did you mean {close[0]}?" if close else f"known fields: {', '.join(known)}")
-
-
-def _struct(kind: Any) -> tuple[type[msgspec.Struct] | None, bool]:
-    """Find the struct in `Struct`, `Struct | None` and `tuple[Struct, ...]`, and whether it is a list of them."""
-    candidates = [kind, *get_args(kind)]
-    found = next((each for each in candidates if isinstance(each, type) and issubclass(each, msgspec.Struct)), None)
-    return found, getattr(kind, "__origin__", None) is tuple
+        for problem in [*unknown_fields(value, kind, place), *wrong_type(value, kind, place)]:
+            yield f"{problem.path}: {problem.message}"

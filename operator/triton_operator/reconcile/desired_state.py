@@ -47,7 +47,7 @@ def derive_desired_state(
     """
     current = current_revision(observed)
     try:
-        validate(observed.deployment.spec)
+        validate(observed.deployment.spec, observed.deployment.metadata.name)
         revision = _choose_revision(observed.deployment, current, settings)
         revisions = (revision, current, *older_revisions(observed, current))
         policy = _policy(observed.deployment, revisions, proxy_inputs)

@@ -19,14 +19,15 @@ from triton_operator.api.spec import Spec
 from triton_operator.reconcile.service_rules import check_service
 from triton_operator.resources.pod_metadata import find_metadata_problems
 from triton_operator.resources.pod_settings import find_account_problems
+from triton_operator.resources.pod_template.check import find_template_problems
 from triton_operator.resources.termination import termination
 from triton_operator.resources.tls import needs_proxy, terminates_tls, tls_mode
 from triton_operator.resources.user_environment import find_environment_problems
 from triton_operator.triton.server.versions import parse
 
 
-def validate(spec: Spec) -> None:
-    """Raise InvalidSpecError for the first thing that is wrong."""
+def validate(spec: Spec, name: str = "") -> None:
+    """Raise InvalidSpecError for the first thing that is wrong; `name` is that of the object."""
     _make_sure_model_names_are_unique(spec)
     for path, repository in _repositories(spec):
         _make_sure_there_is_one_source(path, repository)
@@ -40,9 +41,9 @@ def validate(spec: Spec) -> None:
     _make_sure_callers_are_enforced(spec)
     _make_sure_there_is_an_issuer(spec)
     _make_sure_hostnames_are_not_those_of_services(spec)
-    _make_sure_pods_are_not_weakened(spec)
     check_service(spec.service)
     termination(spec)
+    _make_sure_pods_are_not_weakened(spec, name)
 
 
 def _repositories(spec: Spec) -> Iterator[tuple[str, ModelRepository]]:
@@ -167,8 +168,13 @@ def _make_sure_hostnames_are_not_those_of_services(spec: Spec) -> None:
             raise InvalidSpecError(Reason.INVALID_SPEC, path, message)
 
 
-def _make_sure_pods_are_not_weakened(spec: Spec) -> None:
+def _make_sure_pods_are_not_weakened(spec: Spec, name: str) -> None:
     """All mistakes in fields that are copied into the pods, at once."""
-    problems = [*find_environment_problems(spec), *find_metadata_problems(spec), *find_account_problems(spec)]
+    problems = [
+        *find_environment_problems(spec),
+        *find_metadata_problems(spec),
+        *find_account_problems(spec),
+        *find_template_problems(spec, name),
+    ]
     if problems:
         raise InvalidSpecError.of(problems)

@@ -40,6 +40,7 @@ from triton_operator.resources.shared_memory import shared_memory_size
 from triton_operator.resources.signing_keys import key_sources, verified_mounts, verified_volumes
 from triton_operator.resources.sources import prepare_mounts, server_mounts, source_volumes
 from triton_operator.resources.spread import with_spread
+from triton_operator.resources.strategic_merge import merge_template
 from triton_operator.resources.termination import Termination, termination
 from triton_operator.resources.tls import terminates_tls
 from triton_operator.resources.user_environment import container_environment
@@ -59,6 +60,15 @@ class Parts(NamedTuple):
 
 def build_pod_template(deployment: ModelDeployment, parts: Parts) -> Manifest:
     """The pod template without its revision label, which contains the hash of the template."""
+    return merge_template(_render(deployment, parts), deployment.spec.pod_template)
+
+
+def render_structure(deployment: ModelDeployment) -> Manifest:
+    """The pod template without `spec.podTemplate`, with all names, but without images and configurations."""
+    return _render(deployment, Parts(ServerImage("", ""), operator_image="", config_name="", configs=()))
+
+
+def _render(deployment: ModelDeployment, parts: Parts) -> Manifest:
     name = deployment.metadata.name
     return {
         "metadata": pod_metadata(deployment.spec, child_labels(name) | selector_labels(name)),

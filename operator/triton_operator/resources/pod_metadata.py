@@ -8,7 +8,7 @@ private profiles reject those that are known to give a pod another network or ot
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from triton_operator.api.errors import Problem
 from triton_operator.api.spec import Spec
@@ -36,6 +36,10 @@ INJECTION = (
 )
 """Annotations by which a service mesh adds containers with another image, volumes, or permission to read traffic."""
 
+RUNTIMES = r"^io[.](containerd|katacontainers|kubernetes[.]cri(-o)?)[./]"
+"""Annotations of container runtimes, such as devices and user namespaces. No field of the pod shows their effect."""
+
+_RUNTIMES = "can give the pod devices or privileges of the container runtime; remove it"
 _RESERVED = "is reserved for Kubernetes and the operator; remove it"
 _NETWORKS = "configures the pod's network, on which the profile relies; only the profile Open allows it"
 _INJECTION = "adds an image or a volume to the pod that the profile does not check; only the profile Open allows it"
@@ -51,12 +55,24 @@ def pod_metadata(spec: Spec, labels: Mapping[str, str], annotations: Mapping[str
 
 def find_metadata_problems(spec: Spec) -> Iterator[Problem]:
     """Every label and annotation that the user must not set."""
-    for key in spec.pod_labels:
+    private = spec.privacy.profile.is_private
+    metadata = spec.pod_template.metadata
+    yield from _wrong_labels(spec.pod_labels, "spec.podLabels")
+    yield from _wrong_annotations(spec.pod_annotations, "spec.podAnnotations", private=private)
+    yield from _wrong_labels(metadata.labels, "spec.podTemplate.metadata.labels")
+    yield from _wrong_annotations(metadata.annotations, "spec.podTemplate.metadata.annotations", private=private)
+
+
+def _wrong_labels(labels: Iterable[str], path: str) -> Iterator[Problem]:
+    for key in labels:
         if _is_reserved_label(key):
-            yield Problem(f"spec.podLabels[{key}]", _RESERVED)
-    for key in spec.pod_annotations:
-        if message := _why_rejected(key, private=spec.privacy.profile.is_private):
-            yield Problem(f"spec.podAnnotations[{key}]", message)
+            yield Problem(f"{path}[{key}]", _RESERVED)
+
+
+def _wrong_annotations(annotations: Iterable[str], path: str, *, private: bool) -> Iterator[Problem]:
+    for key in annotations:
+        if message := _why_rejected(key, private=private):
+            yield Problem(f"{path}[{key}]", message)
 
 
 def _is_reserved_label(key: str) -> bool:
@@ -66,6 +82,8 @@ def _is_reserved_label(key: str) -> bool:
 def _why_rejected(key: str, *, private: bool) -> str:
     if re.search(RESERVED, key) and not re.search(ANNOTATIONS_OF_USERS, key):
         return _RESERVED
+    if re.search(RUNTIMES, key):
+        return _RUNTIMES
     if private and re.search(NETWORKS, key):
         return _NETWORKS
     if private and re.search(INJECTION, key):

@@ -16,6 +16,7 @@ from triton_operator.api.cache import Egress
 from triton_operator.api.decryption import Decryption, VaultEgress
 from triton_operator.api.model import Model
 from triton_operator.api.names import LABEL_REVISION, config_map_name, content_hash, revision_name
+from triton_operator.api.pod_template import PodTemplate
 from triton_operator.api.privacy import Profile, Proxy, TLSMode
 from triton_operator.api.resources import Resources
 from triton_operator.api.spec import ModelDeployment, Prepare, Spec
@@ -166,6 +167,7 @@ class _PodInputs(Struct, frozen=True):
     host_aliases: Any = None
     termination_grace_period: Any = None
     pre_stop: Any = None
+    pod_template: Any = None
 
 
 def inputs_hash(spec: Spec) -> str:
@@ -198,6 +200,7 @@ def inputs_hash(spec: Spec) -> str:
         host_aliases=spec.host_aliases or None,
         termination_grace_period=spec.lifecycle.termination_grace_period_seconds,
         pre_stop=spec.lifecycle.pre_stop_seconds,
+        pod_template=spec.pod_template if spec.pod_template != PodTemplate() else None,
     )
     return content_hash(msgspec.json.encode(inputs, order="sorted"), 10)
 

@@ -12,8 +12,10 @@ import pytest
 import yaml
 
 from tests.tritonctl import tritonctl
+from triton_operator.api.field_check import struct_of
 from triton_operator.api.passthrough import Affinity, NetworkPolicyPeer, Toleration, TopologySpreadConstraint
-from triton_operator.cli.documents import _struct, wrong_parts
+from triton_operator.api.pod_parts import PodParts
+from triton_operator.cli.documents import wrong_parts
 
 TERM = {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}
 POD_TERM = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "x"}}, "matchLabelKeys": ["track"]}
@@ -110,10 +112,21 @@ DEFINITIONS: dict[str, type[msgspec.Struct]] = {
 
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_the_types_have_the_fields_of_the_published_schema(name: str) -> None:
+    assert differences(DEFINITIONS[name], name, published()) == []
+
+
+def test_the_types_of_a_pod_template_have_no_other_fields_than_the_published_schema() -> None:
+    """A field under a wrong name would reject what users write. Fields that are missing are rejected on purpose."""
+    found = differences(PodParts, "io.k8s.api.core.v1.PodSpec", published())
+    assert [each for each in found if not each.endswith((" missing", " required"))] == []
+
+
+def published() -> dict[str, Any]:
+    """The definitions of the newest published schema."""
     folder = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
     newest = max(folder.glob("v*-local"), key=lambda path: [int(part) for part in path.name[1:-6].split(".")])
-    definitions = json.loads((newest / "_definitions.json").read_text())["$defs"]
-    assert differences(DEFINITIONS[name], name, definitions) == []
+    definitions: dict[str, Any] = json.loads((newest / "_definitions.json").read_text())["$defs"]
+    return definitions
 
 
 def differences(struct: type[msgspec.Struct], name: str, definitions: dict[str, Any]) -> list[str]:
@@ -121,10 +134,11 @@ def differences(struct: type[msgspec.Struct], name: str, definitions: dict[str, 
     schema = definitions[name]
     fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
     required = {each for each, field in fields.items() if field.required}
-    found = [f"{name}.{each}" for each in fields.keys() ^ schema["properties"].keys()]
+    found = [f"{name}.{each}" for each in fields.keys() - schema["properties"].keys()]
+    found += [f"{name}.{each} missing" for each in schema["properties"].keys() - fields.keys()]
     found += [f"{name}.{each} required" for each in required ^ set(schema.get("required", []))]
     for each, field in fields.items():
-        inner = _struct(field.type)[0]
+        inner = struct_of(field.type)[0]
         property_schema = schema["properties"].get(each, {})
         reference = property_schema.get("items", property_schema).get("$ref", "")
         if inner and reference:
