@@ -25,14 +25,24 @@ Try = Callable[..., str]
 
 
 def images(*names: str) -> list[Object]:
-    """Return specs with each name as the models' image, and as the server's."""
+    """Return specs with each name as the models' image, as the server's, and as those in a pod template."""
     model = [changed(MINIMAL, "modelRepository.image.reference", name) for name in names]
     own = [{"models": [{"name": "digits", "modelRepository": {"image": {"reference": name}}}]} for name in names]
     server = [
         changed(changed(MINIMAL, "modelRepository", {"pvc": {"claimName": "a"}}), "triton.image", name)
         for name in names
     ]
-    return [*model, *own, *server]
+    claim = changed(MINIMAL, "modelRepository", {"pvc": {"claimName": "a"}})
+    added = [
+        changed(claim, "podTemplate.spec", pod)
+        for name in names
+        for pod in (
+            {"containers": [{"name": "triton"}, {"name": "a", "image": name}]},
+            {"initContainers": [{"name": "a", "image": name}]},
+            {"volumes": [{"name": "a", "image": {"reference": name}}]},
+        )
+    ]
+    return [*model, *own, *server, *added]
 
 
 def fetched(**repository: Any) -> Object:
@@ -73,6 +83,21 @@ def with_secret(name: str) -> list[Object]:
         ),
         changed(MINIMAL, "env", [{"name": "A", "valueFrom": {"secretKeyRef": {"name": name, "key": "a"}}}]),
         changed(MINIMAL, "envFrom", [{"prefix": "A_", "secretRef": {"name": name}}]),
+        *(changed(MINIMAL, "podTemplate.spec", pod) for pod in pods_with_secret(name)),
+    ]
+
+
+def pods_with_secret(name: str) -> list[Object]:
+    """Return pod templates that name a Secret, in each place where one can be named."""
+    variable = {"name": "A", "valueFrom": {"secretKeyRef": {"name": name, "key": "a"}}}
+    others = [{"name": "B", "value": "b"}, {"name": "C", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]
+    sources = [{"configMap": {"name": "a"}}, {"secret": {"name": name}}]
+    return [
+        {"containers": [{"name": "a", "image": "a", "env": [*others, variable]}, {"name": "b", "image": "b"}]},
+        {"initContainers": [{"name": "a", "image": "a", "envFrom": [{"prefix": "A"}, {"secretRef": {"name": name}}]}]},
+        {"volumes": [{"name": "a", "emptyDir": {}}, {"name": "b", "secret": {"secretName": name}}]},
+        {"volumes": [{"name": "a", "projected": {"sources": sources}}]},
+        {"volumes": [{"name": "a", "csi": {"driver": "a.example.com", "nodePublishSecretRef": {"name": name}}}]},
     ]
 
 
@@ -207,15 +232,25 @@ LIMITS: dict[str, tuple[Object, list[Object], list[Object], str]] = {
     ),
     "priority classes": (
         {"priorityClasses": ["models"]},
-        [PLAIN, changed(PLAIN, "scheduling.priorityClassName", "models")],
-        [changed(PLAIN, "scheduling.priorityClassName", "system-node-critical")],
-        "spec.scheduling.priorityClassName system-node-critical",
+        [
+            PLAIN,
+            changed(PLAIN, "scheduling.priorityClassName", "models"),
+            changed(PLAIN, "podTemplate.spec.priorityClassName", "models"),
+        ],
+        [
+            changed(PLAIN, "scheduling.priorityClassName", "system-node-critical"),
+            changed(PLAIN, "podTemplate.spec.priorityClassName", "system-node-critical"),
+        ],
+        ".priorityClassName system-node-critical",
     ),
     "no runtime class": (
         {"runtimeClasses": []},
         [PLAIN, changed(PLAIN, "scheduling.nodeSelector", {"a": "b"})],
-        [changed(PLAIN, "scheduling.runtimeClassName", "nvidia")],
-        "spec.scheduling.runtimeClassName nvidia",
+        [
+            changed(PLAIN, "scheduling.runtimeClassName", "nvidia"),
+            changed(PLAIN, "podTemplate.spec.runtimeClassName", "nvidia"),
+        ],
+        ".runtimeClassName nvidia",
     ),
     "types of Services": (
         {"serviceTypes": ["ClusterIP"]},

@@ -21,9 +21,31 @@ matchConditions:
   expression: >-
     (has(object.spec.modelRepository) ? [object.spec.modelRepository] : []) +
     object.spec.models.filter(model, has(model.modelRepository)).map(model, model.modelRepository)
+- name: template
+  expression: >-
+    has(object.spec.podTemplate) && has(object.spec.podTemplate.spec) ? [object.spec.podTemplate.spec] : []
+- name: addedContainers
+  expression: >-
+    variables.template.size() == 0 ? [] : variables.template.map(pod, (has(pod.containers) ? pod.containers : []) +
+    (has(pod.initContainers) ? pod.initContainers : []))[0]
+- name: addedVolumes
+  expression: >-
+    variables.template.size() == 0 ? [] : variables.template.map(pod, has(pod.volumes) ? pod.volumes : [])[0]
+# Names contain no comma; CEL cannot concatenate the lists in a list.
+- name: addedSecrets
+  expression: >-
+    (variables.addedContainers.map(each, ((has(each.env) ? each.env : [])
+    .filter(variable, has(variable.valueFrom) && has(variable.valueFrom.secretKeyRef))
+    .map(variable, variable.valueFrom.secretKeyRef.name) + (has(each.envFrom) ? each.envFrom : [])
+    .filter(source, has(source.secretRef)).map(source, source.secretRef.name)).join(',')) +
+    variables.addedVolumes.map(each, ((has(each.secret) ? [each.secret.secretName] : []) +
+    (has(each.csi) && has(each.csi.nodePublishSecretRef) ? [each.csi.nodePublishSecretRef.name] : []) +
+    (has(each.projected) && has(each.projected.sources) ? each.projected.sources : [])
+    .filter(source, has(source.secret)).map(source, source.secret.name)).join(',')))
+    .join(',').split(',').filter(name, name != '')
 - name: secrets
   expression: >-
-    variables.repositories.filter(each, has(each.credentialsSecretRef)).map(each, each.credentialsSecretRef.name) +
+    variables.addedSecrets + variables.repositories.filter(each, has(each.credentialsSecretRef)).map(each, each.credentialsSecretRef.name) +
     (has(object.spec.imagePullSecrets) ? object.spec.imagePullSecrets.map(each, each.name) : []) +
     (has(object.spec.privacy) && has(object.spec.privacy.tls) && has(object.spec.privacy.tls.secretRef)
     ? [object.spec.privacy.tls.secretRef.name] : []) +
