@@ -14,6 +14,7 @@ import pytest
 
 from hack.cluster import tools
 from hack.cluster.handle import Cluster
+from hack.images.builder import Image
 from tests.kube import Kube, Object
 from triton_operator.api.names import audience
 from triton_operator.sdk import Client, Protocol
@@ -22,16 +23,52 @@ from triton_operator.sdk.kube_context import KubeContext
 
 NAME, CALLER = "linear-regression", "checkout"
 ROW = np.array([[9, 10]], np.float32)
+SIDECAR, WAIT = (
+    "shipper",
+    "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); signal.sigwait([signal.SIGTERM])",
+)
+LOOK = """
+import json, os, socket, urllib.request
+
+def connects(host, port):
+    try:
+        socket.create_connection((host, port), 3).close()
+    except OSError:
+        return False
+    return True
+
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(json.dumps({
+    "triton": urllib.request.urlopen("http://127.0.0.1:8000/v2/health/ready", timeout=5).status,
+    "API server": connects(os.environ["KUBERNETES_SERVICE_HOST"], 443),
+    "processes": [open(f"/proc/{pid}/cmdline").read() for pid in os.listdir("/proc") if pid.isdecimal()],
+    "folders": [path for path in FOLDERS if os.path.exists(path)],
+    "words": open("/words/words").read(),
+    "capabilities": int(status["CapEff"], 16) | int(status["CapBnd"], 16),
+    "privileges": status["NoNewPrivs"].strip(),
+}))
+"""
+"""What a container finds out about the pod."""
 each_protocol = pytest.mark.parametrize("protocol", list(Protocol))
 Connect = Callable[..., Client]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def deployed(kube: Kube, model_deployment: Callable[..., Object]) -> Object:
-    """Serve a model for one of three ServiceAccounts."""
+def deployed(kube: Kube, model_deployment: Callable[..., Object], images: dict[str, Image]) -> Object:
+    """Serve a model for one of three ServiceAccounts, with a sidecar."""
+    kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "words"}, "data": {"words": "hello"}})
     for account in (CALLER, "newcomer", "stranger"):
         kube.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}})
-    kube.apply(model_deployment("linear_regression", privacy=privacy(CALLER)))
+    sidecar = {
+        "name": SIDECAR,
+        "image": images["operator"].reference,
+        "restartPolicy": "Always",
+        "command": ["python3", "-c", WAIT],
+        "volumeMounts": [{"name": "words", "mountPath": "/words"}],
+    }
+    volumes = [{"name": "words", "configMap": {"name": "words"}}]
+    template = {"spec": {"initContainers": [sidecar], "volumes": volumes}}
+    kube.apply(model_deployment("linear_regression", privacy=privacy(CALLER), podTemplate=template))
     return kube.wait_ready(NAME)
 
 
@@ -45,6 +82,29 @@ def connect(node: Cluster, kube: Kube, monkeypatch: pytest.MonkeyPatch) -> Conne
 def privacy(*accounts: str) -> Object:
     clients = [{"name": account, "serviceAccount": {"name": account}} for account in accounts]
     return {"tls": {"mode": "Managed"}, "clients": clients}
+
+
+def test_a_sidecar_shares_the_network_of_the_pod_and_nothing_else(kube: Kube) -> None:
+    """In a namespace with Pod Security `restricted`, without a security context of its own."""
+    (pod,) = kube.list("pods", f"triton-operator.io/model-deployment={NAME}")
+    own = [mount["mountPath"] for container in containers_of(pod) for mount in container["volumeMounts"]]
+    folders = sorted({path for path in own if path not in {"/dev/shm", "/tmp", "/words"}})  # noqa: S108 -- in every image
+    look = LOOK.replace("FOLDERS", repr(folders))
+    found = json.loads(kube.run("exec", pod["metadata"]["name"], "-c", SIDECAR, "--", "python3", "-c", look))
+    assert found.pop("words") == "hello"
+    (waiting, looking) = sorted(found.pop("processes"), key=len)
+    assert (waiting.split("\0")[2], looking.split("\0")[2]) == (WAIT, look)
+    assert found == {"triton": 200, "API server": False, "folders": [], "capabilities": 0, "privileges": "1"}
+    deployment = kube.get("modeldeployment", NAME)
+    assert deployment
+    controls = {each["name"]: each for each in deployment["status"]["privacy"]["controls"]}
+    assert f"reach Triton without it: {SIDECAR}" in controls["Callers"]["message"]
+
+
+def containers_of(pod: Object) -> list[Object]:
+    """Containers and init containers."""
+    spec = pod["spec"]
+    return [*spec["initContainers"], *spec["containers"]]
 
 
 @each_protocol

@@ -16,7 +16,7 @@ from triton_operator.api.conditions import PREPARE_REASONS, Reason
 from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_PROXY, CONTAINER_TRITON
 from triton_operator.api.quantity import GI, MI, format_bytes, parse_bytes
 from triton_operator.cluster.observed import Container, Terminated
-from triton_operator.reconcile.pods import is_injected, is_proxy
+from triton_operator.reconcile.pods import ADDED_BY_OTHERS, is_injected, is_proxy
 from triton_operator.reconcile.retry_hint import restart_hint
 from triton_operator.reconcile.times import parse_time
 from triton_operator.triton.prepare_contract.outcome import PrepareFailed, read_prepare
@@ -25,8 +25,6 @@ from triton_operator.triton.server.log import Failure, LoadFailure, last_lines, 
 
 PROBE_SLACK = timedelta(seconds=30)
 """Longest time between the startup timeout and the kill by the probe: last probe, grace period, clean-up."""
-
-_INJECTED = "container {}, which the operator did not add,"
 
 _KILLS = frozenset({0, 137, 143})
 """Exit codes after a kill by a probe: Triton shut down cleanly (observed: 0, Completed), SIGKILL, SIGTERM."""
@@ -54,7 +52,7 @@ def judge_end(container: Container, ended: Terminated, arguments: Sequence[str] 
 
 def _judge_injected(container: Container, ended: Terminated) -> Diagnosis:
     """Report it as it is; its log is not read as Triton's, and its limits are not those of the spec."""
-    name = _INJECTED.format(container.name)
+    name = f"container {container.name}, {ADDED_BY_OTHERS},"
     if ended.reason == "OOMKilled":
         return Diagnosis(Reason.OUT_OF_MEMORY, f"{name} {_describe_oom(container)}")
     return Diagnosis(Reason.CRASHED, f"{name} terminated with {_describe_end(ended)}")

@@ -12,6 +12,9 @@ from triton_operator.reconcile.times import parse_time
 _PULL_FAILURES = frozenset({"ErrImagePull", "ImagePullBackOff"})
 _STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
 
+ADDED_BY_OTHERS = "which spec.podTemplate or another program added"
+"""Part of a message about a container for which `is_injected` holds."""
+
 
 def is_ready(pod: Pod) -> bool:
     """Whether the kubelet reports the pod as ready: Triton passed its strict readiness probe."""
@@ -57,7 +60,7 @@ def waits_for_image(pod: Pod) -> bool:
 
 
 def is_injected(container: Container) -> bool:
-    """Whether somebody else added the container to the pod, as a webhook adds a service mesh's proxy."""
+    """Whether somebody else added the container: a user in `spec.podTemplate`, or a webhook a service mesh's proxy."""
     return container.name not in {CONTAINER_PREPARE, CONTAINER_TRITON} and not is_proxy(container)
 
 

@@ -13,7 +13,7 @@ from triton_operator.api.status import Truth
 from triton_operator.cluster.observed import ObservedCondition
 from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.messages import join
-from triton_operator.reconcile.pods import is_injected
+from triton_operator.reconcile.pods import ADDED_BY_OTHERS, is_injected
 from triton_operator.reconcile.retry_hint import retry_hint
 from triton_operator.reconcile.variants import describe
 
@@ -155,7 +155,7 @@ def _describe_injected(assessment: Assessment) -> str:
     for pod in assessment.pods:
         for container in pod.containers:
             if container.init and is_injected(container) and container.running and not container.started:
-                return f"pod {pod.name} waits for container {container.name}, which the operator did not add"
+                return f"pod {pod.name} waits for container {container.name}, {ADDED_BY_OTHERS}"
     return ""
 
 

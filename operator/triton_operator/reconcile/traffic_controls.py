@@ -18,15 +18,16 @@ from triton_operator.reconcile.issuance import describe_renewal
 from triton_operator.reconcile.judged_control import JudgedControl, enforced, not_enforced, not_rendered, unknown
 from triton_operator.reconcile.messages import join
 from triton_operator.reconcile.revisions_in_use import RevisionsInUse
+from triton_operator.resources.pod_template.pod_facts import OWN_CONTAINERS
 
 
 def judge_traffic(assessment: Assessment, used: RevisionsInUse) -> Iterator[JudgedControl]:
     """The controls of the traffic."""
     tls = _tls(assessment, used)
     yield tls
-    yield _callers(assessment, tls)
+    yield _callers(assessment, tls, _unchecked(used))
     # An audit log helps to find out what happened, but does not restrict traffic.
-    yield _audit(assessment, tls).as_advice()
+    yield _audit(assessment, tls, _unchecked(used)).as_advice()
 
 
 def _tls(assessment: Assessment, used: RevisionsInUse) -> JudgedControl:
@@ -65,7 +66,14 @@ def _why_plain(assessment: Assessment, mode: TLSMode | None) -> str:
     return f"the pods are of an older revision, without TLS; those of spec.privacy.tls.mode {mode} do not exist yet"
 
 
-def _callers(assessment: Assessment, tls: JudgedControl) -> JudgedControl:
+def _unchecked(used: RevisionsInUse) -> str:
+    """Who reaches Triton without the proxy: containers of a pod share its loopback. "" if there is no other one."""
+    names = (container.name for revision in used.revisions for container in revision.containers)
+    added = dict.fromkeys(name for name in names if name not in OWN_CONTAINERS)
+    return f"containers of spec.podTemplate reach Triton without it: {', '.join(added)}" if added else ""
+
+
+def _callers(assessment: Assessment, tls: JudgedControl, unchecked: str) -> JudgedControl:
     """Absent callers are the user's choice: everybody whom the policy admits may call."""
     deployment = assessment.observed.deployment
     clients = deployment.spec.privacy.clients
@@ -79,7 +87,7 @@ def _callers(assessment: Assessment, tls: JudgedControl) -> JudgedControl:
     config = proxy_config_name(deployment.metadata.name)
     if wrong := judge_child(ControlName.CALLERS, Kind.CONFIG_MAP, config, assessment):
         return wrong
-    return enforced(ControlName.CALLERS, f"the sidecar `proxy` admits {_admitted(len(clients))}")
+    return enforced(ControlName.CALLERS, join(f"the sidecar `proxy` admits {_admitted(len(clients))}", unchecked))
 
 
 def _admitted(count: int) -> str:
@@ -89,11 +97,11 @@ def _admitted(count: int) -> str:
     return f"only the {callers} in spec.privacy.clients"
 
 
-def _audit(assessment: Assessment, tls: JudgedControl) -> JudgedControl:
+def _audit(assessment: Assessment, tls: JudgedControl, unchecked: str) -> JudgedControl:
     audit = assessment.observed.deployment.spec.privacy.audit or Audit.ALL
     if audit is Audit.OFF:
         return not_enforced(ControlName.AUDIT, "", "no requests are logged, because spec.privacy.audit is Off")
     if tls.reason != Reason.ENFORCED:
         return tls._replace(name=ControlName.AUDIT, message=f"requests are not logged: {tls.message}")
     logged = "all requests" if audit is Audit.ALL else "refused requests"
-    return enforced(ControlName.AUDIT, f"the sidecar `proxy` logs {logged}, without their content")
+    return enforced(ControlName.AUDIT, join(f"the sidecar `proxy` logs {logged}, without their content", unchecked))

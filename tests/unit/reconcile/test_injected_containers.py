@@ -9,6 +9,7 @@ from tests.builders import NOW, a_pod, ended_server, prepared, serving
 from tests.fakes import World
 from triton_operator.api.status import ModelState, Truth
 from triton_operator.cluster.observed import Container, ObservedCondition, Terminated
+from triton_operator.reconcile.pods import ADDED_BY_OTHERS
 
 _MESSAGE = "cannot reach istiod: x509: certificate has expired"
 
@@ -36,7 +37,7 @@ async def test_a_failing_container_of_somebody_else_is_quoted(init: bool) -> Non
     world = await _with(_ended("istio-proxy", init=init), prepared(), serving(ready=False))
     ready = world.condition("Ready")
     assert ready.reason == "Crashed"
-    assert "container istio-proxy, which the operator did not add, terminated with exit code 1" in ready.message
+    assert f"container istio-proxy, {ADDED_BY_OTHERS}, terminated with exit code 1" in ready.message
     assert _MESSAGE in ready.message
 
 

@@ -22,7 +22,7 @@ from triton_operator.reconcile.judged_control import JudgedControl
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.privacy_controls import judge_controls, summarize
 from triton_operator.reconcile.times import parse_time
-from triton_operator.resources.revision import RevisionSummary
+from triton_operator.resources.revision import ContainerSummary, RevisionSummary
 
 NOW = parse_time("2026-06-01T00:00:00Z")
 ENFORCED, NOT_ENFORCED, UNKNOWN = ControlState.ENFORCED, ControlState.NOT_ENFORCED, ControlState.UNKNOWN
@@ -525,3 +525,17 @@ async def test_a_control_of_an_older_operator_gets_a_time_once() -> None:
     world.pass_time(60)
     await world.reconcile()
     assert world.control("TLS").last_transition_time == timed
+
+
+def test_added_containers_are_named_where_the_proxy_does_not_check_them() -> None:
+    """They share the loopback on which Triton listens; the network policy keeps others from them."""
+    revision = a_revision()
+    added = ContainerSummary("shipper", f"example.org/shipper{DIGEST}")
+    pod = msgspec.structs.replace(revision.template.spec, containers=(*revision.template.spec.containers, added))
+    template = msgspec.structs.replace(revision.template, spec=pod)
+    for each, named in ((revision, False), (msgspec.structs.replace(revision, template=template), True)):
+        judged = judge_controls(enforcing(revision=each, clients=CLIENTS))
+        of_proxy = {control.name: control for control in judged if control.name in {"Callers", "Audit"}}
+        assert {control.state for control in of_proxy.values()} == {ENFORCED}
+        words = "containers of spec.podTemplate reach Triton without it: shipper"
+        assert [words in control.message for control in of_proxy.values()] == [named, named]
