@@ -34,6 +34,7 @@ from triton_operator.cluster.observed import (
     DeploymentState,
     JobState,
     Kind,
+    OtherAutoscaler,
     Pod,
     PodEvent,
     RevisionState,
@@ -54,6 +55,7 @@ class FakeCluster:
     `answers` are errors by kind of child, `hangs` the kinds whose writes are never answered; `attempts` lists
     the writes that met one of these. `config_maps` are those of users; `unreadable` is the error of reading them.
     `live` are edited children as the API server returns them, by identity.
+    `autoscalers` are those of users that scale the Deployment, or the error of reading them.
     `annotated` lists the annotations of pods, and `fail_annotations` is the error of setting one.
     """
 
@@ -76,6 +78,8 @@ class FakeCluster:
         self.accounts: dict[tuple[str, str], str] = {}
         self.hidden_accounts: DeniedError | None = None
         self.unreadable: ClusterError | None = None
+        self.autoscalers: Sequence[OtherAutoscaler] | ClusterError = ()
+        self.autoscaler_reads = 0
         self.answers: dict[Kind, Exception] = {}
         self.hangs: frozenset[Kind] = frozenset()
         self.attempts: list[str] = []
@@ -148,6 +152,12 @@ class FakeCluster:
 
     async def mounted(self, namespace: str, deployment: str) -> frozenset[tuple[Kind, str]]:
         return self.in_use
+
+    async def other_autoscalers(self, namespace: str, deployment: str, owner_uid: str) -> Sequence[OtherAutoscaler]:
+        self.autoscaler_reads += 1
+        if isinstance(self.autoscalers, ClusterError):
+            raise self.autoscalers
+        return self.autoscalers
 
     async def post_event(
         self, namespace: str, name: str, uid: str, *, type: str, reason: str, message: str, action: str

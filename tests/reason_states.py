@@ -49,6 +49,7 @@ from triton_operator.cluster.observed import (
     JobState,
     Kind,
     ObservedCondition,
+    OtherAutoscaler,
     PodEvent,
 )
 from triton_operator.cluster.policy_projection import ObservedPolicy
@@ -624,6 +625,18 @@ async def _other_policy_opens_pod(_: Path) -> World:
     world.cache.policies.put(policy)
     await world.reconcile()
     return world
+
+
+@_state(Reason.OTHER_AUTOSCALER)
+async def _other_autoscaler(_: Path) -> World:
+    world = await _serving(privacy={"profile": "Open"})
+    state = world.child(Kind.DEPLOYMENT).state
+    assert isinstance(state, DeploymentState)
+    world.cluster.autoscalers = [OtherAutoscaler(name="digits-cpu")]
+    scaled = {"scaled_by": "kube-controller-manager", "owns_replicas": False}
+    world.change_child(Kind.DEPLOYMENT, state=msgspec.structs.replace(state, **scaled))
+    await world.reconcile()
+    return await _with_pod(world, ready=True)
 
 
 @_state(Reason.NETWORK_NOT_PROVEN)

@@ -10,9 +10,21 @@ import yaml
 
 from tests.apiserver.api_client import Api, RequestRefusedError
 from tests.apiserver.specs import MINIMAL, NOTHING, changed, create, deployment
+from tests.unit.resources.test_autoscaler import PASSED_THROUGH
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+HPA_METRICS = [{"type": "CPUUtilization", "averageUtilization": 70}, {"type": "MemoryUtilization"}, *PASSED_THROUGH]
 DIGEST = "sha256:" + "0" * 64
+
+BEHAVIOR = {"scaleUp": {"policies": [{"type": "Percent", "value": 50, "periodSeconds": 60}], "tolerance": "0.05"}}
+
+
+def scaled_by(kind: str, **members: Any) -> dict[str, Any]:
+    """`autoscaling` with one metric; a member that is None is absent."""
+    pods = {"metric": {"name": "pending"}, "target": {"type": "AverageValue", "averageValue": 3}}
+    metric = {"type": kind, **({"pods": pods} if kind == "Pods" else {}), **members}
+    return {"maxReplicas": 2, "metrics": [{name: value for name, value in metric.items() if value is not None}]}
+
 
 FULL: dict[str, Any] = {
     "modelRepository": {
@@ -20,7 +32,7 @@ FULL: dict[str, Any] = {
     },
     "models": [{"name": "digits"}, {"name": "tagger.v2", "path": "文字/tagger"}],
     "replicas": 2,
-    "autoscaling": {"minReplicas": 1, "maxReplicas": 5, "metrics": [{"type": "CPU", "averageUtilization": 70}]},
+    "autoscaling": {"minReplicas": 1, "maxReplicas": 5, "metrics": HPA_METRICS, "behavior": BEHAVIOR},
     "gpu": {"count": 1, "resourceName": "nvidia.com/mig-1g.10gb"},
     "resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": "1.5", "memory": "2Gi"}},
     "prepare": {"resources": {"requests": {"cpu": 1}, "limits": {"memory": "2Gi", "ephemeral-storage": "1Gi"}}},
@@ -160,9 +172,64 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
     ),
     "the CPU metric twice": (
         "autoscaling",
-        {"maxReplicas": 2, "metrics": [{"type": "CPU"}, {"type": "CPU"}]},
+        {"maxReplicas": 2, "metrics": [{"type": "CPUUtilization"}, {"type": "CPUUtilization"}]},
         "autoscaling.metrics",
         "more than once",
+    ),
+    "a metric without its member": ("autoscaling", scaled_by("Pods", pods=None), "autoscaling.metrics[0]", "exactly"),
+    "a metric with a second member": (
+        "autoscaling",
+        scaled_by("Pods", external={"metric": {"name": "a"}, "target": {"type": "Value", "value": 1}}),
+        "autoscaling.metrics[0]",
+        "exactly the member",
+    ),
+    "utilization of pods": (
+        "autoscaling",
+        scaled_by("Pods", averageUtilization=70),
+        "autoscaling.metrics[0].averageUtilization",
+        "in their target",
+    ),
+    "a value for pods": (
+        "autoscaling",
+        scaled_by("Pods", pods={"metric": {"name": "a"}, "target": {"type": "Value", "value": 1}}),
+        "autoscaling.metrics[0]",
+        "AverageValue for Pods",
+    ),
+    "a target with another value": (
+        "autoscaling",
+        scaled_by("Pods", pods={"metric": {"name": "a"}, "target": {"type": "AverageValue", "value": 1}}),
+        "autoscaling.metrics[0].pods.target",
+        "exactly the member",
+    ),
+    "a target of zero": (
+        "autoscaling",
+        scaled_by("Pods", pods={"metric": {"name": "a"}, "target": {"type": "AverageValue", "averageValue": "0"}}),
+        "autoscaling.metrics[0].pods.target.averageValue",
+        "positive quantity",
+    ),
+    "a metric that is a path": (
+        "autoscaling",
+        scaled_by("Pods", pods={"metric": {"name": "a/b"}, "target": {"type": "AverageValue", "averageValue": 1}}),
+        "autoscaling.metrics[0].pods.metric.name",
+        "must not contain /",
+    ),
+    "a metric of a GPU": (
+        "autoscaling",
+        scaled_by("Resource", resource={"name": "gpu", "target": {"type": "AverageValue", "averageValue": 1}}),
+        "autoscaling.metrics[0].resource.name",
+        "Unsupported value",
+    ),
+    "behavior without a period": (
+        "autoscaling",
+        {"maxReplicas": 2, "behavior": {"scaleUp": {"policies": [{"type": "Pods", "value": 1}]}}},
+        "autoscaling.behavior.scaleUp.policies[0].periodSeconds",
+        "Required value",
+    ),
+    "a window of two hours": (
+        "autoscaling",
+        {"maxReplicas": 2, "behavior": {"scaleDown": {"stabilizationWindowSeconds": 7200}}},
+        "autoscaling.behavior.scaleDown.stabilizationWindowSeconds",
+        "3600",
     ),
     "half a GPU": ("gpu.count", 0.5, "", "must be of type int32"),
     "no GPU": ("gpu.count", 0, "", "greater than or equal to 1"),

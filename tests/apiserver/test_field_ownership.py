@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.apiserver.api_client import Api, RequestRefusedError
 from tests.builders import SETTINGS, a_body
+from tests.unit.resources.test_autoscaler import PASSED_THROUGH
 from triton_operator.api.names import MANAGER
 from triton_operator.api.spec import parse
 from triton_operator.cluster.field_ownership import manifest_digest
@@ -33,7 +34,15 @@ SPEC: Object = {
     "resources": {"requests": {"cpu": "1000m", "memory": "1024Mi"}, "limits": {"memory": "2Gi"}},
     "service": {"annotations": {"a": "b", "empty": ""}},
     "scheduling": {"tolerations": [{"key": "gpu", "operator": "Exists"}]},
-    "autoscaling": {"minReplicas": 2, "maxReplicas": 8},
+    "autoscaling": {
+        "minReplicas": 2,
+        "maxReplicas": 8,
+        "metrics": [{"type": "CPUUtilization"}, *PASSED_THROUGH],
+        "behavior": {
+            "scaleUp": {"stabilizationWindowSeconds": 0, "tolerance": "0.050"},
+            "scaleDown": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}], "selectPolicy": "Min"},
+        },
+    },
     "env": [
         {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
         {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "requests.cpu"}}},

@@ -18,13 +18,19 @@ import pytest
 from tests.apiserver.conftest import Kubectl
 from tests.apiserver.operator_process import OperatorProcess
 from tests.builders import SETTINGS, a_body
+from tests.unit.resources.test_autoscaler import PASSED_THROUGH
 
 T = TypeVar("T")
 Object = dict[str, Any]
 Ask = Callable[..., Any]
 
 _WITHIN_SECONDS = 180
-HPA = {"minReplicas": 2, "maxReplicas": 8}
+HPA = {
+    "minReplicas": 2,
+    "maxReplicas": 8,
+    "metrics": PASSED_THROUGH,
+    "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
+}
 
 
 @pytest.fixture
@@ -99,6 +105,41 @@ def test_replicas_are_handed_over_to_an_autoscaler_and_taken_back(operator: Oper
     _until(lambda: _replicas(ask) == HPA["minReplicas"], "it resumes at minReplicas")
     _change(ask, {"autoscaling": None, "replicas": 3})
     _until(lambda: _replicas(ask) == 3, "the count is ours again")
+
+
+def test_an_autoscaler_of_the_child_deployment_is_reported_and_not_fought(operator: OperatorProcess, ask: Ask) -> None:
+    """No controller runs here, so `kubectl scale` writes what the autoscaler would; alone, it is reverted."""
+    _apply(ask, replicas=2)
+    _until(lambda: _replicas(ask) == 2, "two replicas")
+    ask("scale", "deployment/digits", "--replicas=5")
+    _until(lambda: _replicas(ask) == 2, "it is reverted without an autoscaler")
+    ask("create", "-f", "-", stdin=_their_autoscaler("Deployment"))
+    ask("scale", "deployment/digits", "--replicas=5")
+    _until(lambda: _reason(ask, "ScalingActive") == "OtherAutoscaler", "it is reported")
+    assert "HorizontalPodAutoscaler theirs" in _condition(ask, "ScalingActive")["message"]
+    ask("scale", "deployment/digits", "--replicas=6")
+    _change(ask, {"replicas": 3, "triton": {"logLevel": "Info"}})
+    _until(lambda: "--log-info=true" in json.dumps(_get(ask, "deployment")), "a later change of the pods is applied")
+    assert _replicas(ask) == 6
+    _change(ask, {"suspend": True})
+    _until(lambda: _replicas(ask) == 0, "it is suspended")
+    _change(ask, {"suspend": False})
+    _until(lambda: _replicas(ask) == 3, "it resumes with the count of the spec")
+    ask("scale", "deployment/digits", "--replicas=4")
+    _until(lambda: _reason(ask, "ScalingActive") == "OtherAutoscaler", "it is reported again")
+    ask("delete", "horizontalpodautoscaler", "theirs")
+    _change(ask, {"service": {"annotations": {"a": "b"}}})
+    _until(lambda: _replicas(ask) == 3, "the count is ours again")
+
+
+def _their_autoscaler(kind: str) -> Object:
+    version = "apps/v1" if kind == "Deployment" else "triton-operator.io/v1alpha1"
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "theirs"},
+        "spec": {"scaleTargetRef": {"apiVersion": version, "kind": kind, "name": "digits"}, "maxReplicas": 8},
+    }
 
 
 def test_foreign_parts_go_and_foreign_labels_stay(operator: OperatorProcess, ask: Ask) -> None:

@@ -86,7 +86,13 @@ def _create_objects(kube: Kube, model_deployment: Callable[..., Object]) -> None
         "metadata": {"name": "allow-dns"},
         "spec": {"podSelector": {"matchLabels": {"app": "shop"}}, "policyTypes": ["Egress"], "egress": [{}]},
     }
-    kube.apply(model_deployment("digits"), other, claim_manifest("models"), secret, policy)
+    autoscaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "digits-cpu"},
+        "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}, "maxReplicas": 2},
+    }
+    kube.apply(model_deployment("digits"), other, claim_manifest("models"), secret, policy, autoscaler)
     kube.wait_ready("digits")
     (pod,) = kube.list("pods", SELECTOR)
     end = ["python3", "-c", "import os; os.kill(1, 15)"]

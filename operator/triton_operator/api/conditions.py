@@ -42,7 +42,10 @@ Absent under profile Open.
 """
 
 SCALING_ACTIVE = "ScalingActive"
-"""The autoscaler can compute the number of replicas. Absent without `spec.autoscaling`."""
+"""The autoscaler can compute the number of replicas; the message contains the numbers that it sees.
+
+Absent without `spec.autoscaling`, unless an autoscaler that the operator did not create scales the child Deployment.
+"""
 
 RUNTIME_VULNERABLE = "RuntimeVulnerable"
 """The release of the server image is below the security floor; Unknown if the release cannot be determined."""
@@ -139,6 +142,7 @@ class Reason:
 
     SCALING = "Scaling"  # ScalingActive=True.
     SCALING_NOT_READY = "ScalingNotReady"  # The autoscaler has not reported a status yet, or reports an error.
+    OTHER_AUTOSCALER = "OtherAutoscaler"  # An autoscaler of others scales the child Deployment, not the object.
 
     PATCHED = "Patched"  # RuntimeVulnerable=False.
     BELOW_SECURITY_FLOOR = "BelowSecurityFloor"  # RuntimeVulnerable=True; the message names the first safe version.

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from triton_operator.api.autoscaling import Autoscaling
 from triton_operator.api.cache import Cache
 from triton_operator.api.decryption import Decryption
 from triton_operator.api.environment import EnvFromSource, EnvVar
@@ -42,27 +43,6 @@ class Endpoint(StrEnum):
 
     STATISTICS = "Statistics"
     MODEL_CONFIG = "ModelConfig"
-
-
-class MetricType(StrEnum):
-    """The metrics that an autoscaler supports."""
-
-    CPU = "CPU"
-
-
-class Metric(Struct, frozen=True):
-    """One metric of the autoscaler; `average_utilization` is a percentage of the requested CPU."""
-
-    type: MetricType
-    average_utilization: int | None = None
-
-
-class Autoscaling(Struct, frozen=True):
-    """Bounds and metrics of a HorizontalPodAutoscaler."""
-
-    max_replicas: int
-    min_replicas: int = 1
-    metrics: tuple[Metric, ...] = ()
 
 
 class Gpu(Struct, frozen=True):

@@ -14,6 +14,7 @@ from typing import Any
 
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.field_check import unknown_fields, wrong_type
+from triton_operator.api.hpa import HPA_TYPES
 from triton_operator.api.names import API_VERSION, KIND
 from triton_operator.api.passthrough import PASSTHROUGH_TYPES
 from triton_operator.api.spec import ModelDeployment, Spec, parse
@@ -92,7 +93,7 @@ def wrong_name(name: str) -> str:
 
 def wrong_parts(spec: Any) -> Iterator[str]:
     """Yield a message for every error in fields that are passed on to Kubernetes."""
-    for path, kind in PASSTHROUGH_TYPES.items():
+    for path, kind in (PASSTHROUGH_TYPES | HPA_TYPES).items():
         value = spec
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None

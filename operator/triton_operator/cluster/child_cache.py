@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from triton_operator.cluster.observed import Child, ChildId, Key, Kind
+from triton_operator.cluster.observed import AutoscalerState, Child, ChildId, Key, Kind
 
 _NO_CHILDREN: Mapping[ChildId, Child] = MappingProxyType({})
 
@@ -93,6 +93,9 @@ class ChildCache:
 
 
 def _is_equal(old: Child, new: Child) -> bool:
-    """Whether only the version differs: controllers write much that the operator does not read."""
+    """Whether only the version differs, or what an autoscaler measures: controllers write much that causes no write."""
+    state = old.state
+    if isinstance(state, AutoscalerState) and isinstance(new.state, AutoscalerState):
+        state = msgspec.structs.replace(state, metrics=new.state.metrics)
     # Only the responses to our own writes have no `owned`.
-    return msgspec.structs.replace(old, owned=new.owned, resource_version=new.resource_version) == new
+    return msgspec.structs.replace(old, owned=new.owned, resource_version=new.resource_version, state=state) == new

@@ -22,7 +22,7 @@ from triton_operator.cluster.observed import Kind
 if TYPE_CHECKING:
     from triton_operator.cluster.stored_objects import Owner, StoredChild, StoredMetadata
 
-_WITH_QUANTITIES = frozenset({"requests", "limits", "emptyDir"})
+_WITH_QUANTITIES = frozenset({"requests", "limits", "emptyDir", "target", "scaleUp", "scaleDown"})
 """Fields whose members may be quantities."""
 _LEAVES = frozenset({str, int, bool, float, type(None)})
 _KEYED_LISTS = frozenset(
@@ -255,7 +255,7 @@ def _quantities(key: str, value: Any) -> Any:
         return value
     if key == "emptyDir":
         return {**value, "sizeLimit": _amount(value["sizeLimit"])} if "sizeLimit" in value else value
-    return {name: _amount(quantity) for name, quantity in value.items()}
+    return {name: _amount(member) if type(member) in _LEAVES else member for name, member in value.items()}
 
 
 @lru_cache(maxsize=1024, typed=True)

@@ -17,12 +17,13 @@ import msgspec
 import orjson
 
 from triton_operator.api.names import KIND, LABEL_DEPLOYMENT, MANAGER
+from triton_operator.cluster.autoscaler_projection import read_other
 from triton_operator.cluster.client import decode_response
 from triton_operator.cluster.deployment_projection import project_deployment
 from triton_operator.cluster.errors import ConflictError, InvalidObjectError, NotFoundError, UnavailableError
 from triton_operator.cluster.event_objects import build_event, read_events
 from triton_operator.cluster.exchange import WITHIN
-from triton_operator.cluster.listing import list_all
+from triton_operator.cluster.listing import list_all, read_all
 from triton_operator.cluster.observed import KINDS, Kind
 from triton_operator.cluster.projection import identify, project_child
 from triton_operator.cluster.projector import Projector
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from triton_operator.api.status import Status
     from triton_operator.cluster.client import ApiClient
-    from triton_operator.cluster.observed import Child, PodEvent
+    from triton_operator.cluster.observed import Child, OtherAutoscaler, PodEvent
     from triton_operator.cluster.protocol import Manifest
 
 APPLY = "application/apply-patch+yaml"
@@ -194,6 +195,11 @@ class HttpCluster(SharedObjectRequests):
         """ConfigMaps and claims that ReplicaSets of this deployment still mount."""
         selector = {"labelSelector": f"{LABEL_DEPLOYMENT}={deployment}"}
         return mounted((await list_all(self._client, REPLICA_SETS, namespace, selector)).items)
+
+    async def other_autoscalers(self, namespace: str, deployment: str, owner_uid: str) -> Sequence[OtherAutoscaler]:
+        """HorizontalPodAutoscalers that scale this Deployment, except those of the ModelDeployment `owner_uid`."""
+        read = partial(read_other, deployment=deployment, owner_uid=owner_uid)
+        return (await read_all(self._client, CHILDREN[Kind.AUTOSCALER], namespace, read=read)).items
 
     async def post_event(
         self,

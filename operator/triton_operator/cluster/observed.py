@@ -58,11 +58,15 @@ class ObservedCondition(Record, frozen=True, kw_only=True):
 
 
 class DeploymentState(Record, frozen=True, kw_only=True):
-    """Status of a Deployment; `replicas` is that of the spec, `owns_replicas` whether our Apply entry has it."""
+    """Status of a Deployment; `replicas` is that of the spec, `owns_replicas` whether our Apply entry has it.
+
+    `scaled_by` is the field manager that set it through `/scale`, as every autoscaler does; "" without one.
+    """
 
     generation: int
     replicas: int
     owns_replicas: bool
+    scaled_by: str = ""
     observed_generation: int = 0
     current_replicas: int = 0
     updated_replicas: int = 0
@@ -78,10 +82,36 @@ class RevisionState(Record, frozen=True, kw_only=True):
     data: bytes
 
 
+class ObservedMetric(Record, frozen=True, kw_only=True):
+    """A metric of a HorizontalPodAutoscaler for people: `current` is "" if it could not be read."""
+
+    name: str
+    current: str
+    target: str
+
+
 class AutoscalerState(Record, frozen=True, kw_only=True):
-    """What a HorizontalPodAutoscaler reports."""
+    """What a HorizontalPodAutoscaler reports: ScalingActive, and AbleToScale if it is not True.
+
+    `metrics` change every 15 seconds, so a change of them alone is not a reason for a pass.
+    """
 
     conditions: tuple[ObservedCondition, ...] = ()
+    current_replicas: int = 0
+    desired_replicas: int = 0
+    metrics: tuple[ObservedMetric, ...] = ()
+
+
+class OtherAutoscaler(Record, frozen=True, kw_only=True):
+    """A HorizontalPodAutoscaler of others that scales a child Deployment.
+
+    `scaled_object` is the name of the KEDA ScaledObject that owns it, "" without one; `may_stop`: 0 replicas may be its
+    decision.
+    """
+
+    name: str
+    scaled_object: str = ""
+    may_stop: bool = False
 
 
 class ClaimState(Record, frozen=True, kw_only=True):

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from triton_operator.api.names import LABEL_DEPLOYMENT, MANAGER, SCALE_MANAGER, content_hash
+from triton_operator.cluster.autoscaler_projection import project_autoscaler
 from triton_operator.cluster.deep_json import decode_any_depth
 from triton_operator.cluster.field_ownership import owned_digest
 from triton_operator.cluster.immutable_children import immutable_fingerprint, immutable_state
 from triton_operator.cluster.observed import (
     IMMUTABLE_KINDS,
-    AutoscalerState,
     CertificateState,
     Child,
     DeploymentState,
@@ -139,6 +139,14 @@ def _owns_replicas(metadata: StoredMetadata) -> bool:
     return any(_decode_owned_replicas(entry.fields).spec.replicas for entry in ours)
 
 
+def _scaled_by(metadata: StoredMetadata) -> str:
+    """The manager other than ours that set the replica count through `/scale`."""
+    for entry in metadata.managed_fields:
+        if entry.subresource == "scale" and entry.manager not in _OURS:
+            return entry.manager if _decode_owned_replicas(entry.fields).spec.replicas else ""
+    return ""
+
+
 def _state(kind: Kind, stored: StoredChild) -> State | None:
     status = stored.status or StoredStatus()
     match kind:
@@ -147,6 +155,7 @@ def _state(kind: Kind, stored: StoredChild) -> State | None:
                 generation=stored.metadata.generation,
                 replicas=_decode_deployment_spec(stored.spec).replicas,
                 owns_replicas=_owns_replicas(stored.metadata),
+                scaled_by=_scaled_by(stored.metadata),
                 observed_generation=status.observed_generation,
                 current_replicas=status.replicas,
                 updated_replicas=status.updated_replicas,
@@ -157,7 +166,7 @@ def _state(kind: Kind, stored: StoredChild) -> State | None:
         case Kind.REVISION:
             return RevisionState(number=stored.revision, data=bytes(stored.data))
         case Kind.AUTOSCALER:
-            return AutoscalerState(conditions=project_conditions(status.conditions))
+            return project_autoscaler(stored.spec, status)
         case Kind.CERTIFICATE:
             return CertificateState(
                 conditions=project_conditions(status.conditions),

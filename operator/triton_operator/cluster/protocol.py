@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from triton_operator.api.names import MANAGER
 from triton_operator.api.status import Status
-from triton_operator.cluster.observed import Child, Kind, PodEvent
+from triton_operator.cluster.observed import Child, Kind, OtherAutoscaler, PodEvent
 from triton_operator.cluster.shared_objects import SharedKind
 
 Manifest = dict[str, Any]
@@ -66,6 +66,9 @@ class Cluster(Protocol):
 
     async def mounted(self, namespace: str, deployment: str) -> frozenset[tuple[Kind, str]]:
         """ConfigMaps and claims that ReplicaSets of this deployment still mount."""
+
+    async def other_autoscalers(self, namespace: str, deployment: str, owner_uid: str) -> Sequence[OtherAutoscaler]:
+        """HorizontalPodAutoscalers that scale this Deployment, except those of the ModelDeployment `owner_uid`."""
 
     async def read_shared(self, kind: SharedKind, namespace: str, name: str) -> bytes | None:
         """A shared object as JSON; None if it does not exist."""

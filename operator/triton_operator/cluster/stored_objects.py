@@ -105,6 +105,49 @@ class StoredLoadBalancer(Stored):
     ingress: list[StoredIngress] = []
 
 
+class StoredMetricValue(Stored):
+    """The target or the current value of a metric; one member is set, for a target that of its type."""
+
+    type: str = ""
+    value: str | None = None
+    average_value: str | None = None
+    average_utilization: int | None = None
+
+
+class StoredObjectName(Stored):
+    """A metric, or the object that it describes."""
+
+    kind: str = ""
+    name: str = ""
+
+
+class StoredMetricSource(Stored):
+    """What a metric of a HorizontalPodAutoscaler measures, with its target in the spec, or its value in the status."""
+
+    name: str = ""
+    container: str = ""
+    metric: StoredObjectName = msgspec.field(default_factory=StoredObjectName)
+    described_object: StoredObjectName = msgspec.field(default_factory=StoredObjectName)
+    target: StoredMetricValue = msgspec.field(default_factory=StoredMetricValue)
+    current: StoredMetricValue = msgspec.field(default_factory=StoredMetricValue)
+
+
+class StoredMetric(Stored):
+    """A metric in the spec or the status of a HorizontalPodAutoscaler; its type is "" in the status if it failed."""
+
+    type: str = ""
+    resource: StoredMetricSource | None = None
+    container_resource: StoredMetricSource | None = None
+    pods: StoredMetricSource | None = None
+    object: StoredMetricSource | None = None
+    external: StoredMetricSource | None = None
+
+    @property
+    def source(self) -> StoredMetricSource | None:
+        """The member of its type."""
+        return self.resource or self.container_resource or self.pods or self.object or self.external
+
+
 class StoredStatus(Stored):
     """The status fields of children that the operator reads."""
 
@@ -113,6 +156,9 @@ class StoredStatus(Stored):
     updated_replicas: int = 0
     ready_replicas: int = 0
     available_replicas: int = 0
+    current_replicas: int = 0
+    desired_replicas: int = 0
+    current_metrics: list[StoredMetric] | None = None
     start_time: str | None = None
     not_after: str | None = None
     revision: int = 0

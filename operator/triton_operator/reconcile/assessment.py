@@ -132,7 +132,7 @@ def assess(observed: ObservedState, blocked: Blocked | None, revision: RevisionS
         blocked=blocked,
         revision=revision,
         state=observed.deployment_state,
-        desired_replicas=desired_replicas(deployment, observed.deployment_state),
+        desired_replicas=desired_replicas(deployment, observed.deployment_state, observed.other_autoscalers),
         pods=pods,
         diagnoses=_diagnose(observed, current, pods),
         cache_failure=diagnose_cache(observed.caching, observed) if observed.caching else None,

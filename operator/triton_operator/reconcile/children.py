@@ -92,7 +92,9 @@ class ChildReconciler:
         """The state after the writes of the plan; most passes have none, and then it is that of before."""
         if not (plan.writes or plan.pruning):
             return before
-        return observe(self._cache.snapshot(key, before.now), before.deployment, memory.applied_uids(), before.now)
+        snapshot = self._cache.snapshot(key, before.now)
+        after = observe(snapshot, before.deployment, memory.applied_uids(), before.now)
+        return after._replace(other_autoscalers=before.other_autoscalers)
 
 
 def _converged(desired: DesiredState, after: ObservedState, memory: Memory, proxy: ProxyInputs) -> PlanInput | None:

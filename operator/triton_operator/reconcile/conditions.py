@@ -15,6 +15,7 @@ from triton_operator.reconcile.judged_control import JudgedControl
 from triton_operator.reconcile.pods import is_prepared
 from triton_operator.reconcile.privacy_controls import summarize
 from triton_operator.reconcile.readiness import Verdict, judge_cache, judge_equal_models, judge_ready
+from triton_operator.reconcile.scaling import judge_scaling
 from triton_operator.reconcile.vulnerability import judge_vulnerability
 
 _SCHEDULE_REASONS = frozenset({Reason.INSUFFICIENT_GPU, Reason.UNSCHEDULABLE, Reason.VOLUME_UNBOUND})
@@ -36,7 +37,7 @@ def judge_all(assessment: Assessment, controls: Sequence[JudgedControl]) -> dict
         types.RECONCILING: _reconciling(ready),
         types.STALLED: _stalled(ready),
         types.PRIVACY_ENFORCED: summarize(controls),
-        types.SCALING_ACTIVE: _scaling_active(assessment),
+        types.SCALING_ACTIVE: judge_scaling(assessment),
         types.RUNTIME_VULNERABLE: judge_vulnerability(assessment),
     }
     return {kind: verdict for kind, verdict in verdicts.items() if verdict}
@@ -121,19 +122,3 @@ def _stalled(ready: Verdict) -> Verdict:
     if ready.status is Truth.FALSE and ready.reason in TERMINAL:
         return Verdict(Truth.TRUE, ready.reason, ready.message)
     return Verdict(Truth.FALSE, Reason.SETTLED)
-
-
-def _scaling_active(assessment: Assessment) -> Verdict | None:
-    if assessment.observed.deployment.spec.autoscaling is None:
-        return None
-    if assessment.observed.deployment.spec.suspend:
-        return Verdict(Truth.FALSE, Reason.SUSPENDED, "spec.suspend is set")
-    state = assessment.observed.autoscaler_state
-    for condition in state.conditions if state else ():
-        if condition.type == "ScalingActive" and condition.status == "True":
-            return Verdict(
-                Truth.TRUE, Reason.SCALING, "the autoscaler controls the replica count; spec.replicas is ignored"
-            )
-        if condition.type == "ScalingActive":
-            return Verdict(Truth.FALSE, condition.reason or Reason.SCALING_NOT_READY, condition.message)
-    return Verdict(Truth.UNKNOWN, Reason.SCALING_NOT_READY, "the autoscaler has not reported yet")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.cluster.object_cache import Snapshot
-from triton_operator.cluster.observed import Child, ChildId
+from triton_operator.cluster.observed import Child, ChildId, OtherAutoscaler
 from triton_operator.reconcile.caching import Caching
 from triton_operator.reconcile.failed_writes import FailedWrite
 from triton_operator.reconcile.observed_state import ObservedState
@@ -67,6 +67,7 @@ class Converged(NamedTuple):
 class Memory:
     """Of the deployment with this uid; `applied` and `rejected` are by child.
 
+    `other_autoscalers` scaled its Deployment when they were last read.
     `certified`: its certificate existed. `was_interrupted`: the last pass met a transient error.
     """
 
@@ -74,6 +75,7 @@ class Memory:
     applied: dict[ChildId, Applied] = field(default_factory=dict)
     rejected: dict[ChildId, RejectedManifest] = field(default_factory=dict)
     converged: Converged | None = None
+    other_autoscalers: tuple[OtherAutoscaler, ...] = ()
     certified: bool = False
     was_interrupted: bool = False
 
@@ -88,7 +90,7 @@ def plan_input(observed: ObservedState, proxy: ProxyInputs, revision: RevisionSu
     `revision` is the current one of the last plan.
     """
     children = {child_id: _content(child) for child_id, child in observed.children.items()}
-    replicas = decide_replicas(observed.deployment, observed.deployment_state)
+    replicas = decide_replicas(observed.deployment, observed.deployment_state, observed.other_autoscalers)
     older = revisions_of_pods(observed.pods) - {revision.template_hash if revision else ""}
     return PlanInput(observed.deployment, older, children, replicas, observed.caching, proxy)
 

@@ -20,6 +20,9 @@ POLICY_INPUTS_INTERVAL = timedelta(seconds=60)
 ISSUANCE_INTERVAL = timedelta(seconds=10)
 """Time between two reads of the Events of a pending CertificateRequest."""
 
+OTHER_AUTOSCALERS_INTERVAL = timedelta(seconds=30)
+"""Time between two reads of the autoscalers of others, which do not carry our labels."""
+
 LONGEST_EVENT_INTERVAL = timedelta(seconds=60)
 """Longest time between two reads of the Events of what is stuck."""
 
@@ -47,6 +50,8 @@ def _delays(observed: ObservedState) -> Iterator[timedelta]:
         yield max(observed.caching.retry_at - observed.now, timedelta(0))
     if pending_request(observed):
         yield ISSUANCE_INTERVAL
+    if observed.other_autoscalers:
+        yield OTHER_AUTOSCALERS_INTERVAL
     spec = observed.deployment.spec
     if any(references(spec)) or needs_cluster_keys(spec):
         yield POLICY_INPUTS_INTERVAL

@@ -22,6 +22,7 @@ from triton_operator.cluster.observed import (
     DeploymentState,
     JobState,
     Kind,
+    OtherAutoscaler,
     Pod,
     PodEvent,
 )
@@ -43,6 +44,7 @@ class ObservedState(NamedTuple):
 
     `request_events` are about the pending CertificateRequest of cert-manager.
     `opening_policies` are the NetworkPolicies of others that select its pods and allow traffic,
+    `other_autoscalers` scale the Deployment although the operator did not create them,
     `network_probe` is the last run of `tritonctl doctor --probe`.
     """
 
@@ -56,6 +58,7 @@ class ObservedState(NamedTuple):
     pod_events: Mapping[str, tuple[PodEvent, ...]] = {}
     request_events: tuple[PodEvent, ...] = ()
     opening_policies: tuple[ObservedPolicy, ...] = ()
+    other_autoscalers: tuple[OtherAutoscaler, ...] = ()
     network_probe: NetworkProbe | None = None
 
     @property

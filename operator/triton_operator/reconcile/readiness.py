@@ -58,8 +58,12 @@ def _make_sure_it_is_not_suspended(assessment: Assessment) -> Verdict | None:
 
 
 def _make_sure_pods_are_desired(assessment: Assessment) -> Verdict | None:
-    if assessment.desired_replicas or assessment.observed.deployment.spec.autoscaling:
+    spec = assessment.observed.deployment.spec
+    if assessment.desired_replicas or spec.autoscaling:
         return None
+    if spec.replicas:
+        cause = "an autoscaler that the operator did not create has stopped all replicas"
+        return _stopped(assessment, Reason.SCALED_TO_ZERO, cause, "see the condition ScalingActive")
     return _stopped(assessment, Reason.SCALED_TO_ZERO, "spec.replicas is 0", "increase it to serve again")
 
 
@@ -141,8 +145,8 @@ def _describe_others(assessment: Assessment) -> str:
     there = assessment.state.current_replicas if assessment.state else 0
     if there > assessment.desired_replicas:
         return (
-            f"the Deployment has {there} replicas; if this persists, something else scales it, such as a "
-            "HorizontalPodAutoscaler that the operator did not create: remove it, or set spec.autoscaling"
+            f"the Deployment has {there} replicas; if this persists, a program that is not a HorizontalPodAutoscaler "
+            "scales it: stop it, or let it scale the ModelDeployment"
         )
     return "the others are being replaced"
 

@@ -29,6 +29,7 @@ from triton_operator.reconcile.issuance import pending_request, read_request_eve
 from triton_operator.reconcile.memory import Converged, Memory, plan_input
 from triton_operator.reconcile.next_pass import next_pass_delay
 from triton_operator.reconcile.observed_state import ObservedState, find_stuck, observe, read_events
+from triton_operator.reconcile.other_autoscalers import find_other_autoscalers
 from triton_operator.reconcile.status import derive_status
 from triton_operator.reconcile.transitions import events_for
 from triton_operator.resources.settings import Settings
@@ -95,6 +96,7 @@ class Reconciler:
             until = self._certificates.valid_until(deployment) if memory.certified else NEVER
             if until:
                 return self._time_until(until)
+        await find_other_autoscalers(self._cluster, self._observe(snapshot, deployment, memory), memory)
         before = self._observe(snapshot, deployment, memory)
         try:
             certification = await self._certificates.ensure(before, memory)
@@ -120,7 +122,8 @@ class Reconciler:
         return None if time == NEVER else max((time - self._clock()).total_seconds(), 0.0)
 
     def _observe(self, snapshot: Snapshot, deployment: ModelDeployment, memory: Memory) -> ObservedState:
-        return observe(snapshot, deployment, memory.applied_uids(), self._clock())
+        observed = observe(snapshot, deployment, memory.applied_uids(), self._clock())
+        return observed._replace(other_autoscalers=memory.other_autoscalers)
 
     async def _add_events(self, observed: ObservedState) -> ObservedState:
         """With the Events of what is stuck; if they cannot be read, the status has less detail."""

@@ -1,15 +1,18 @@
-"""Who controls a Deployment's replica count: the operator, or an autoscaler.
+"""Who controls a Deployment's replica count: the operator, its autoscaler, or an autoscaler of others.
 
 Server-side apply resets a field to its default (one pod) when its only owner stops setting it. So before an autoscaler
-takes over, the live count is applied once under a second field manager, which then owns it too.
+takes over, the live count is applied once under a second field manager, which then owns it too. An autoscaler of others
+owns the count since it set it through `/scale`. If the operator reverted that, the two would create and delete pods
+forever.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from triton_operator.api.spec import ModelDeployment
-from triton_operator.cluster.observed import DeploymentState
+from triton_operator.cluster.observed import DeploymentState, OtherAutoscaler
 
 
 class ReplicaDecision(NamedTuple):
@@ -19,13 +22,15 @@ class ReplicaDecision(NamedTuple):
     transfer: int | None = None
 
 
-def decide_replicas(deployment: ModelDeployment, live: DeploymentState | None) -> ReplicaDecision:
-    """What to apply, given the live Deployment (None if it does not exist yet)."""
+def decide_replicas(
+    deployment: ModelDeployment, live: DeploymentState | None, others: Sequence[OtherAutoscaler] = ()
+) -> ReplicaDecision:
+    """What to apply, given the live Deployment (None if it does not exist yet) and the autoscalers of others."""
     spec = deployment.spec
     if spec.suspend:
         return ReplicaDecision(0)
     if spec.autoscaling is None:
-        return ReplicaDecision(spec.replicas)
+        return ReplicaDecision(None if _is_left_to(others, spec.replicas, live) else spec.replicas)
     if live is None:
         return ReplicaDecision(None)
     if live.replicas == 0:
@@ -34,10 +39,32 @@ def decide_replicas(deployment: ModelDeployment, live: DeploymentState | None) -
     return ReplicaDecision(None, transfer=live.replicas if live.owns_replicas else None)
 
 
-def desired_replicas(deployment: ModelDeployment, live: DeploymentState | None) -> int:
+def desired_replicas(
+    deployment: ModelDeployment, live: DeploymentState | None, others: Sequence[OtherAutoscaler] = ()
+) -> int:
     """How many pods there should be now."""
-    if deployment.spec.suspend:
-        return 0
-    if deployment.spec.autoscaling is None:
-        return deployment.spec.replicas
-    return live.replicas if live else deployment.spec.autoscaling.min_replicas
+    count = decide_replicas(deployment, live, others).apply
+    if count is not None:
+        return count
+    minimum = deployment.spec.autoscaling.min_replicas if deployment.spec.autoscaling else deployment.spec.replicas
+    return live.replicas if live else minimum
+
+
+def is_scaled_by_others(deployment: ModelDeployment, live: DeploymentState | None) -> bool:
+    """Whether somebody has set the count through `/scale` and the operator has not set it since.
+
+    Only then may an autoscaler of others exist that the operator must not work against.
+    """
+    return bool(
+        live
+        and live.scaled_by
+        and not live.owns_replicas
+        and not (deployment.spec.autoscaling or deployment.spec.suspend)
+    )
+
+
+def _is_left_to(others: Sequence[OtherAutoscaler], requested: int, live: DeploymentState | None) -> bool:
+    """Whether an autoscaler of others controls the count; at 0 replicas, a HorizontalPodAutoscaler is inactive."""
+    if not others or live is None or live.owns_replicas or requested == 0:
+        return False
+    return live.replicas > 0 or any(other.may_stop for other in others)

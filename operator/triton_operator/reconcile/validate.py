@@ -16,6 +16,7 @@ from triton_operator.api.quantity import parse_bytes
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.serving_names import is_reserved
 from triton_operator.api.spec import Spec
+from triton_operator.reconcile.autoscaling_rules import check_autoscaling
 from triton_operator.reconcile.service_rules import check_service
 from triton_operator.resources.pod_metadata import find_metadata_problems
 from triton_operator.resources.pod_settings import find_account_problems
@@ -34,7 +35,7 @@ def validate(spec: Spec, name: str = "") -> None:
         _make_sure_fetching_is_allowed(path, repository, spec)
     _make_sure_the_cache_is_used(spec)
     _make_sure_paths_stay_inside(spec)
-    _make_sure_bounds_are_in_order(spec)
+    check_autoscaling(spec.autoscaling)
     _make_sure_the_version_is_a_release(spec)
     _make_sure_there_is_one_key(spec)
     _make_sure_the_plaintext_fits(spec)
@@ -98,13 +99,6 @@ def _make_sure_paths_stay_inside(spec: Spec) -> None:
     for field, path in paths.items():
         if path and ".." in path.split("/"):
             raise InvalidSpecError(Reason.INVALID_SPEC, field, f"{path!r} points outside the repository; remove '..'")
-
-
-def _make_sure_bounds_are_in_order(spec: Spec) -> None:
-    bounds = spec.autoscaling
-    if bounds and bounds.max_replicas < bounds.min_replicas:
-        message = f"{bounds.max_replicas} is less than minReplicas {bounds.min_replicas}"
-        raise InvalidSpecError(Reason.INVALID_SPEC, "spec.autoscaling.maxReplicas", message)
 
 
 def _make_sure_the_version_is_a_release(spec: Spec) -> None:

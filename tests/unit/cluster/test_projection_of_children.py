@@ -92,6 +92,25 @@ def test_replicas_are_ours_when_our_apply_entry_has_them(entry: Object, *, ours:
     assert state.owns_replicas is ours
 
 
+@pytest.mark.parametrize(
+    ("entry", "manager"),
+    [
+        (
+            managed({"f:spec": {"f:replicas": {}}}, "kube-controller-manager", "Update", "scale"),
+            "kube-controller-manager",
+        ),
+        (managed({"f:spec": {"f:replicas": {}}}, "kubectl-edit", "Update"), ""),
+        (managed({"f:spec": {"f:replicas": {}}}, "triton-operator-scale", "Apply", "scale"), ""),
+        (managed({}, "kube-controller-manager", "Update", "scale"), ""),
+    ],
+)
+def test_who_scaled_a_deployment_is_the_owner_of_the_count_through_scale(entry: Object, manager: str) -> None:
+    """Every autoscaler writes `/scale`, and an entry without the count has lost it to another write."""
+    state = project(a_stored_deployment(entry)).state
+    assert isinstance(state, DeploymentState)
+    assert state.scaled_by == manager
+
+
 FOREIGN = [
     ("Service", managed({"f:spec": {"f:externalIPs": {}}}, "kubectl-edit", "Update")),
     ("ConfigMap", managed({"f:data": {"f:x": {}}}, "kubectl", "Apply")),

@@ -410,4 +410,4 @@ async def test_replicas_that_somebody_else_adds_are_not_called_a_replacement() -
     await world.reconcile()
     message = world.condition("Ready").message
     assert "the Deployment has 3 replicas" in message
-    assert "a HorizontalPodAutoscaler that the operator did not create" in message
+    assert "a program that is not a HorizontalPodAutoscaler scales it" in message

@@ -20,7 +20,11 @@ from triton_operator.resources.settings import Accelerator, CatalogueImage, Sett
 
 EVERYTHING: dict[str, Any] = {
     "models": [{"name": "digits", "path": "vision/digits"}, {"name": "linear"}],
-    "autoscaling": {"minReplicas": 2, "maxReplicas": 5, "metrics": [{"type": "CPU", "averageUtilization": 60}]},
+    "autoscaling": {
+        "minReplicas": 2,
+        "maxReplicas": 5,
+        "metrics": [{"type": "CPUUtilization", "averageUtilization": 60}],
+    },
     "gpu": {"count": 2},
     "resources": {"limits": {"memory": "2Gi"}, "requests": {"cpu": 1}},
     "imagePullSecrets": [{"name": "registry"}],

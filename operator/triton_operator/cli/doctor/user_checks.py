@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from triton_operator.api.autoscaling import MetricType
 from triton_operator.api.names import LABEL_DEPLOYMENT
 from triton_operator.api.network_probe import RESULT_KEY, NetworkProbe, decode
 from triton_operator.cli.doctor.check_result import CheckResult, failed, items, passed, unknown, warned
@@ -66,11 +67,11 @@ def check_images(evidence: Evidence) -> CheckResult:
 
 
 def check_metrics(evidence: Evidence) -> CheckResult:
-    """The metrics API, which autoscaling by CPU needs, responds; a failure only if a deployment uses autoscaling."""
+    """The metrics API, which autoscaling by CPU or memory needs, responds; a failure only if a deployment uses it."""
     response = evidence["metrics"]
     if not isinstance(response, SdkError):
         return passed("autoscaling", "the metrics API responds")
-    users = deployments_with(evidence, "autoscaling")
+    users = _scaled_by_resources(evidence)
     advice = "install metrics-server, or remove spec.autoscaling"
     if users:
         return failed(
@@ -136,6 +137,20 @@ def _last_probe(evidence: Evidence) -> NetworkProbe | None:
             with suppress(msgspec.DecodeError):
                 found.append(decode((item.get("data") or {}).get(RESULT_KEY, "")))
     return max(found, key=lambda probe: probe.time, default=None)
+
+
+def _scaled_by_resources(evidence: Evidence) -> list[str]:
+    """The deployments whose autoscaling uses CPU or memory; it does by default."""
+    response = evidence["deployments"]
+    if isinstance(response, SdkError):
+        return []
+    scaled = ((str(each["metadata"]["name"]), each.get("spec", {}).get("autoscaling")) for each in items(response))
+    return [name for name, autoscaling in scaled if autoscaling and _uses_resources(autoscaling)]
+
+
+def _uses_resources(autoscaling: dict[str, Any]) -> bool:
+    types = {metric.get("type") for metric in autoscaling.get("metrics") or [{}]}
+    return not types <= {MetricType.PODS, MetricType.OBJECT, MetricType.EXTERNAL}
 
 
 def _count(node: dict[str, Any]) -> int:

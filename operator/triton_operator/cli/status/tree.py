@@ -12,7 +12,9 @@ from typing import Any, TypeAlias
 import msgspec
 
 from triton_operator.cli.status.pods import container_nodes, is_ready, pod_state
+from triton_operator.cluster.autoscaler_projection import describe_metrics, read_metrics
 from triton_operator.cluster.resource_paths import CHILDREN, PODS, REPLICA_SETS
+from triton_operator.cluster.stored_objects import StoredMetric
 
 Object = dict[str, Any]
 
@@ -119,7 +121,13 @@ def _autoscaler(item: Object) -> NodeState:
     active = next((each.get("status") == "True" for each in limits), None)
     why = next((each.get("message", "") for each in limits if each.get("status") != "True"), "")
     now = f"{status.get('currentReplicas', 0)} now, {status.get('desiredReplicas', 0)} desired"
-    return f"{spec.get('minReplicas', 1)} to {spec.get('maxReplicas', 1)}, {now}", why, active
+    metrics = describe_metrics(read_metrics(_metrics(spec, "metrics"), _metrics(status, "currentMetrics")))
+    state = f"{spec.get('minReplicas', 1)} to {spec.get('maxReplicas', 1)}, {now}"
+    return f"{state}: {metrics}" if metrics else state, why, active
+
+
+def _metrics(part: Object, field: str) -> list[StoredMetric]:
+    return msgspec.convert(part.get(field) or [], list[StoredMetric])
 
 
 def _claim(item: Object) -> NodeState:
