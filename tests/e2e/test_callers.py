@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from hack.cluster import tools
 from hack.cluster.handle import Cluster
@@ -49,6 +53,7 @@ print(json.dumps({
 }))
 """
 """What a container finds out about the pod."""
+TRITONCTL = str(Path(sys.executable).with_name("tritonctl"))
 each_protocol = pytest.mark.parametrize("protocol", list(Protocol))
 Connect = Callable[..., Client]
 
@@ -155,6 +160,34 @@ def test_a_token_does_not_outlive_its_service_account(connect: Connect, kube: Ku
         with connect(service_account="newcomer", timeout=5) as successor:
             kube.wait(lambda: is_admitted(successor), "a new token is admitted", 20)
         assert not is_admitted(client)
+
+
+def test_a_token_of_tritonctl_is_admitted_until_it_is_revoked(
+    connect: Connect, node: Cluster, kube: Kube, tmp_path: Path
+) -> None:
+    """What the commands print becomes a part of the spec as it is: first the key, later the ID of the token."""
+
+    def tritonctl(action: str, *options: str) -> subprocess.CompletedProcess[str]:
+        of_caller = ["-n", kube.namespace, "--client", "shop", "--key-folder", str(tmp_path / "keys")]
+        command = [TRITONCTL, "token", action, NAME, *of_caller, "--kubeconfig", str(node.kubeconfig), *options]
+        return subprocess.run(command, capture_output=True, text=True, check=True)
+
+    def use(printed: str) -> None:
+        clients = [*privacy(CALLER)["clients"], *yaml.safe_load(printed)]
+        kube.patch("modeldeployment", NAME, {"spec": {"privacy": {"clients": clients}}})
+
+    created = tritonctl("create")
+    with connect(token=created.stdout.strip(), timeout=5) as client:
+        assert not is_admitted(client)
+        use(created.stderr[created.stderr.index("- name: shop") :])
+        kube.wait(lambda: is_admitted(client), "the token is admitted", 20)
+        (issued,) = json.loads(tritonctl("list", "-o", "json").stdout)
+        use(tritonctl("revoke", "--id", issued["id"]).stdout)
+        kube.wait(lambda: not is_admitted(client), "the token is refused", 20)
+        with pytest.raises(RejectedError, match="unauthenticated"):
+            client.infer("linear_regression", ROW)
+        with connect(token=tritonctl("create").stdout.strip(), timeout=5) as successor:
+            assert is_admitted(successor), "the same key, another ID"
 
 
 def test_the_audit_log_names_callers_and_contains_neither_tokens_nor_tensors(connect: Connect, kube: Kube) -> None:

@@ -1,24 +1,28 @@
 """The SDK inside the cluster: a pod deploys a model with its ServiceAccount, waits, sends a request and deletes it.
 
-The pod runs the operator's image, which has Python and the SDK. The packages that the SDK requires are copied from this
-machine to a volume. The pod contains no kubectl and no kubeconfig.
+Another pod is a caller of a private deployment, with the volume that docs/sdk.md describes. The pods run the operator's
+image, which has Python and the SDK. The packages that the SDK requires are copied from this machine to a volume. The
+pods contain no kubectl and no kubeconfig.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 from hack.cluster.handle import Cluster
 from hack.images.builder import Image
 from tests.kube import Kube, Object
+from tests.paths import ROOT
 from tests.volumes import claim_manifest, volume_manifest
 
 PACKAGES = ("kubernetes", "numpy", "tritonclient[http]")
@@ -41,6 +45,16 @@ try:
 except DeploymentNotFoundError:
     gone = True
 print(json.dumps({"namespace": ready.namespace, "reasons": reasons, "shape": answer.output.shape, "gone": gone}))
+"""
+CALL = """
+import numpy as np
+from triton_operator.sdk import Client, RejectedError
+
+try:
+    with Client("digits") as client:
+        print(client.infer("digits", {"INPUT__0": np.zeros((1, 1, 28, 28), np.float32)}).output.shape)
+except RejectedError as error:
+    print(error)
 """
 
 
@@ -114,8 +128,9 @@ def test_a_pod_deploys_waits_infers_and_deletes(
 ) -> None:
     """The pod uses its namespace, the Service's name and its token."""
     spec = model_deployment("digits")["spec"]
-    kube.apply(pod(images["operator"].reference, account, packages, spec))
-    phase = kube.wait(lambda: ended(kube), "the pod has ended", 280)
+    program = container("app", images, PROGRAM, SPEC=json.dumps(spec))
+    kube.apply(pod("app", account, packages, program))
+    phase = kube.wait(lambda: ended(kube, "app"), "the pod has ended", 280)
     text = kube.run("logs", "app")
     assert phase == "Succeeded", text
     output = json.loads(text.splitlines()[-1])
@@ -123,19 +138,66 @@ def test_a_pod_deploys_waits_infers_and_deletes(
     assert output["reasons"][-1] == "Serving"
 
 
-def ended(kube: Kube) -> str:
+def test_a_pod_is_a_caller_with_the_volume_of_the_page(
+    kube: Kube, packages: str, images: dict[str, Image], model_deployment: Callable[..., Object]
+) -> None:
+    """Its ServiceAccount has no permissions. A second container has the same volume, but without the token."""
+    page = documented_pod(kube.namespace)
+    account, (volume,) = page["serviceAccountName"], page["volumes"]
+    sources = volume["projected"]["sources"]
+    without = {"name": "no-token", "projected": {"sources": [each for each in sources if "configMap" in each]}}
+    (mount,) = page["containers"][0]["volumeMounts"]
+    caller, control = container("caller", images, CALL), container("control", images, CALL)
+    caller["volumeMounts"].append(mount)
+    control["volumeMounts"].append(mount | {"name": "no-token"})
+
+    kube.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}})
+    clients = [{"name": "app", "serviceAccount": {"name": account}}]
+    kube.apply(model_deployment("digits", privacy={"clients": clients}))
+    kube.wait_ready("digits")
+    kube.apply(pod("caller", account, packages, caller, control, volumes=[volume, without]))
+    phase = kube.wait(lambda: ended(kube, "caller"), "the pod has ended", 120)
+    said = {name: kube.run("logs", "caller", "-c", name) for name in ("caller", "control")}
+    assert (phase, said["caller"]) == ("Succeeded", "(1, 10)\n"), said
+    assert "unauthenticated" in said["control"]
+
+
+def documented_pod(namespace: str) -> Object:
+    """Return the spec of the pod in docs/sdk.md, for a deployment of another namespace."""
+    page = (ROOT / "docs" / "sdk.md").read_text()
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (block,) = (each for each in blocks if "serviceAccountToken" in each)
+    assert "/models/digits" in block
+    return dict(yaml.safe_load(block.replace("/models/digits", f"/{namespace}/digits"))["spec"])
+
+
+def ended(kube: Kube, name: str) -> str:
     """Return the phase of the pod once it is final; before that, an empty string."""
-    pod: Any = kube.get("pod", "app")
-    phase = str(pod["status"]["phase"])
+    found: Any = kube.get("pod", name)
+    phase = str(found["status"]["phase"])
     return phase if phase in {"Succeeded", "Failed"} else ""
 
 
-def pod(image: str, account: str, claim: str, spec: Object) -> Object:
-    """Return a pod that runs the program with the packages of the claim."""
+def container(name: str, images: dict[str, Image], program: str, **variables: str) -> Object:
+    """Return a container that runs the program with the packages of the claim."""
+    variables["PYTHONPATH"] = "/opt/triton-operator:/packages:/opt/packages"
+    return {
+        "name": name,
+        "image": images["operator"].reference,
+        "command": ["python3", "-c", program],
+        "env": [{"name": key, "value": value} for key, value in variables.items()],
+        "volumeMounts": [{"name": "packages", "mountPath": "/packages", "readOnly": True}],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+
+
+def pod(name: str, account: str, claim: str, *containers: Object, volumes: Sequence[Object] = ()) -> Object:
+    """Return a pod with these containers and volumes, and the claim with the packages."""
+    packages = {"name": "packages", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "app"},
+        "metadata": {"name": name},
         "spec": {
             "serviceAccountName": account,
             "restartPolicy": "Never",
@@ -145,19 +207,7 @@ def pod(image: str, account: str, claim: str, spec: Object) -> Object:
                 "runAsUser": 1000,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "containers": [
-                {
-                    "name": "app",
-                    "image": image,
-                    "command": ["python3", "-c", PROGRAM],
-                    "env": [
-                        {"name": "PYTHONPATH", "value": "/opt/triton-operator:/packages:/opt/packages"},
-                        {"name": "SPEC", "value": json.dumps(spec)},
-                    ],
-                    "volumeMounts": [{"name": "packages", "mountPath": "/packages", "readOnly": True}],
-                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                }
-            ],
-            "volumes": [{"name": "packages", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}}],
+            "containers": list(containers),
+            "volumes": [packages, *volumes],
         },
     }
