@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from tests.benchmarks.targets import Target
 from tests.benchmarks.windows import Window, medians, ratios
 
 PLAIN, TLS, TOKEN = "plain", "TLS", "TLS and token"
@@ -29,15 +30,6 @@ class Case(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.model}, {self.protocol}, {self.in_flight} in flight"
-
-
-class Target(NamedTuple):
-    """A value and its limit; `met` says whether the value is within it."""
-
-    name: str
-    value: str
-    limit: str
-    met: bool
 
 
 def table(results: Mapping[Case, Mapping[str, list[Window]]]) -> list[str]:
@@ -79,15 +71,6 @@ def targets(results: Mapping[Case, Mapping[str, list[Window]]], memory: Mapping[
         limit = f"<= {MAXIMUM_MEMORY / 1e6:.0f} MB"
         found.append(Target(f"memory, {name}", f"{size / 1e6:.0f} MB", limit, size <= MAXIMUM_MEMORY))
     return found
-
-
-def target_lines(found: list[Target]) -> list[str]:
-    """One line for each target."""
-    width = max(len(target.name) for target in found)
-    return [
-        f"{target.name:{width}}  {target.value:>9}  {target.limit:>10}  {'met' if target.met else 'MISSED'}"
-        for target in found
-    ]
 
 
 def _line(first: str, *rest: str) -> str:

@@ -20,7 +20,8 @@ from tests.benchmarks.h2load import Request
 from tests.benchmarks.inferences import over_grpc, over_http, status_of
 from tests.benchmarks.processes import memory, on_cpu
 from tests.benchmarks.sidecar import sidecar, token_policy
-from tests.benchmarks.tls_table import PLAIN, TLS, TOKEN, Case, table, target_lines, targets
+from tests.benchmarks.targets import target_lines
+from tests.benchmarks.tls_table import PLAIN, TLS, TOKEN, Case, table, targets
 from tests.benchmarks.tokens import sign_token
 from tests.benchmarks.windows import Route, Window, measure
 from tests.local.session import User

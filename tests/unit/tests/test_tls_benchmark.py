@@ -10,7 +10,8 @@ import pytest
 from tests.benchmarks import h2load
 from tests.benchmarks.h2load import Load
 from tests.benchmarks.processes import cpu_seconds, memory, on_cpu, tree
-from tests.benchmarks.tls_table import PLAIN, TLS, TOKEN, Case, target_lines, targets
+from tests.benchmarks.targets import at_most, target_lines
+from tests.benchmarks.tls_table import PLAIN, TLS, TOKEN, Case, targets
 from tests.benchmarks.windows import Window, medians, ratios
 
 DIGITS = Case("digits", "HTTP", 32)
@@ -51,6 +52,14 @@ def test_a_missed_target_is_reported() -> None:
         ("60 MB", "<= 60 MB", True),
     ]
     assert [line.split()[-1] for line in target_lines(found)] == ["met", "MISSED", "met", "MISSED", "met"]
+
+
+def test_a_value_may_reach_its_limit_and_not_exceed_it() -> None:
+    found = [at_most("p99", 2.0, 2, "x"), at_most("refused", 5.01, 5, "s")]
+    assert target_lines(found) == [
+        "p99         2.00 x      <= 2 x  met",
+        "refused     5.01 s      <= 5 s  MISSED",
+    ]
 
 
 def test_other_models_have_no_target_for_throughput() -> None:
