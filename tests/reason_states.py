@@ -145,6 +145,17 @@ async def _suspended(_: Path) -> World:
     return await _stopped(await _new(suspend=True))
 
 
+@_state(Reason.ROLLOUT_PAUSED)
+async def _rollout_paused(_: Path) -> World:
+    world = await _serving()
+    world.edit(triton={"logLevel": "Info"}, rollout={"paused": True})
+    old = a_pod(_POD, revision=world.template_hash, ready=True)
+    await world.reconcile()
+    world.roll_out(old, updated_replicas=0)
+    await world.reconcile()
+    return world
+
+
 @_state(Reason.SCALED_TO_ZERO)
 async def _scaled_to_zero(_: Path) -> World:
     return await _stopped(await _new(replicas=0))

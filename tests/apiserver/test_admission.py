@@ -16,6 +16,8 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 HPA_METRICS = [{"type": "CPUUtilization", "averageUtilization": 70}, {"type": "MemoryUtilization"}, *PASSED_THROUGH]
 DIGEST = "sha256:" + "0" * 64
 
+ROLLING = {"strategy": "RollingUpdate"}
+
 BEHAVIOR = {"scaleUp": {"policies": [{"type": "Percent", "value": 50, "periodSeconds": 60}], "tolerance": "0.05"}}
 
 
@@ -73,7 +75,6 @@ FULL: dict[str, Any] = {
     },
     "lifecycle": {
         "startupTimeoutSeconds": 1200,
-        "progressDeadlineSeconds": 3600,
         "terminationGracePeriodSeconds": 365,
         "preStopSeconds": 60,
     },
@@ -85,6 +86,15 @@ FULL: dict[str, Any] = {
             "initContainers": [{"name": "logs", "image": "example.org/logs:1", "restartPolicy": "Always"}],
             "containers": [{"name": "triton", "volumeMounts": [{"name": "words", "mountPath": "/mnt/words"}]}],
         },
+    },
+    "rollout": {
+        "strategy": "RollingUpdate",
+        "maxSurge": "25%",
+        "maxUnavailable": 0,
+        "paused": False,
+        "progressDeadlineSeconds": 3600,
+        "revisionHistoryLimit": 5,
+        "restartedAt": "2026-11-30T21:00:00Z",
     },
     "scheduling": {
         "nodeSelector": {"kubernetes.io/os": "linux"},
@@ -413,18 +423,20 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
     "startup in minutes": ("lifecycle.startupTimeoutSeconds", "20m", "", "must be of type integer"),
     "startup of a second": ("lifecycle.startupTimeoutSeconds", 1, "", "greater than or equal to 10"),
     "startup of two days": ("lifecycle.startupTimeoutSeconds", 172_800, "", "less than or equal to 86400"),
-    "rollout of a second": ("lifecycle.progressDeadlineSeconds", 1, "", "greater than or equal to 60"),
+    "rollout of a second": ("rollout.progressDeadlineSeconds", 1, "", "greater than or equal to 60"),
     "rollout shorter than the default start": (
-        "lifecycle.progressDeadlineSeconds",
+        "rollout.progressDeadlineSeconds",
         600,
         "",
-        "greater than startupTimeoutSeconds",
+        "greater than lifecycle.startupTimeoutSeconds",
     ),
-    "rollout shorter than its start": (
-        "lifecycle",
-        {"startupTimeoutSeconds": 3600, "progressDeadlineSeconds": 1800},
-        "lifecycle.progressDeadlineSeconds",
-        "greater than startupTimeoutSeconds",
+    "unknown strategy": ("rollout.strategy", "Canary", "", "Unsupported value"),
+    "surge without its strategy": ("rollout", {"maxSurge": 1}, "rollout.maxSurge", "unless strategy is RollingUpdate"),
+    "unavailability with another strategy": (
+        "rollout",
+        {"strategy": "Auto", "maxUnavailable": 1},
+        "rollout.maxUnavailable",
+        "unless strategy is RollingUpdate",
     ),
     "grace period shorter than the default preStop": (
         "lifecycle",
@@ -489,6 +501,23 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
     "label key with a space": ("service.labels", {"my key": "x"}, "", "label keys"),
     "label value with a space": ("service.labels", {"team": "a b"}, "service.labels.team", "match"),
     "unknown traffic distribution": ("service.trafficDistribution", "PreferFar", "", "Unsupported value"),
+    "rollout that cannot replace a pod": (
+        "rollout",
+        {"strategy": "RollingUpdate", "maxSurge": "0%", "maxUnavailable": 0},
+        "rollout.maxUnavailable",
+        "no pod could be replaced",
+    ),
+    "surge that is a word": ("rollout", {**ROLLING, "maxSurge": "all"}, "rollout.maxSurge", "a percentage"),
+    "surge that is a quoted number": ("rollout", {**ROLLING, "maxSurge": "1"}, "rollout.maxSurge", "a percentage"),
+    "surge below zero": ("rollout", {**ROLLING, "maxSurge": -1}, "rollout.maxSurge", "from 0 to 1000"),
+    "surge of more than everything": (
+        "rollout",
+        {**ROLLING, "maxSurge": "101%"},
+        "rollout.maxSurge",
+        "at most 100%",
+    ),
+    "history without end": ("rollout.revisionHistoryLimit", 11, "", "less than or equal to 10"),
+    "restart at no time": ("rollout.restartedAt", "now", "", "date-time"),
     "unknown kind of Service": ("service.type", "ExternalName", "", "Unsupported value"),
     "annotation key with a space": ("service.annotations", {"my key": "x"}, "", "annotation keys"),
     "toleration without a key": ("scheduling.tolerations", [{"value": "x"}], "scheduling.tolerations[0]", "Exists"),
@@ -529,6 +558,15 @@ def test_bad_spec_is_refused_at_its_field(api: Api, namespace: str, case: str) -
     assert refused.value.code == 422, refused.value
     assert words in refused.value.fields.get(expected, ""), refused.value.fields
     assert len(refused.value.fields) == 1, refused.value.fields
+
+
+def test_a_rollout_must_take_longer_than_its_start(api: Api, namespace: str) -> None:
+    """The rule compares fields of two objects."""
+    with pytest.raises(RequestRefusedError) as refused:
+        create(api, namespace, deployment(changed(FULL, "lifecycle.startupTimeoutSeconds", 3600)))
+    (message,) = refused.value.fields.values()
+    assert list(refused.value.fields) == ["spec.rollout.progressDeadlineSeconds"]
+    assert "greater than lifecycle.startupTimeoutSeconds" in message
 
 
 @pytest.mark.parametrize("place", ["replica", "models.0.fromat", "resources.limit", "privacy.network.allowform"])
@@ -606,7 +644,7 @@ def test_nothing_but_replicas_is_added(api: Api, namespace: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["replicas", "gpu", "autoscaling.metrics", "resources", "privacy", "scheduling", "lifecycle"]
+    "place", ["replicas", "gpu", "autoscaling.metrics", "resources", "privacy", "scheduling", "lifecycle", "rollout"]
 )
 def test_optional_field_may_be_absent(api: Api, namespace: str, place: str) -> None:
     """Optional fields may be omitted."""

@@ -18,10 +18,11 @@ from tests.unit.resources.test_autoscaler import PASSED_THROUGH
 from triton_operator.api.names import MANAGER
 from triton_operator.api.spec import parse
 from triton_operator.cluster.field_ownership import manifest_digest
-from triton_operator.cluster.observed import KINDS
+from triton_operator.cluster.observed import KINDS, Kind
 from triton_operator.cluster.projection import project_child
 from triton_operator.cluster.resource_paths import CHILDREN
 from triton_operator.resources.build import build_children, render_new_revision
+from triton_operator.resources.deployment import build_deployment
 
 Object = dict[str, Any]
 Path = tuple[Any, ...]
@@ -106,6 +107,21 @@ def test_the_digests_are_equal_exactly_if_an_apply_changes_nothing(api: Api, nam
                 api.apply(path, manifest, MANAGER)
     assert wrong == []
     assert outcomes == {True, False}
+
+
+def test_every_strategy_of_a_rollout_can_follow_every_other_one(api: Api, namespace: str) -> None:
+    """Kubernetes rejects maxSurge next to Recreate, so an apply must remove it."""
+    path = CHILDREN[Kind.DEPLOYMENT].path(namespace, "digits")
+    rolling = {"strategy": "RollingUpdate", "maxSurge": "25%", "maxUnavailable": "50%"}
+    for rollout in ({}, {"strategy": "Recreate"}, rolling, {"strategy": "Recreate"}, {"paused": True}):
+        deployment = parse(a_body(namespace=namespace, rollout=rollout))
+        manifest = build_deployment(deployment, render_new_revision(deployment, SETTINGS), 1)
+        live = api.apply(path, manifest, MANAGER)
+        child = project_child(Kind.DEPLOYMENT, json.dumps(live).encode(), with_owned=True)
+        assert child.owned == manifest_digest(manifest)
+        assert {name: value for name, value in live["spec"]["strategy"].items() if value} == manifest["spec"][
+            "strategy"
+        ]
 
 
 def _manifests(namespace: str) -> list[Object]:

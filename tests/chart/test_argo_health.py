@@ -39,6 +39,7 @@ def deployment(reason: str, ready: str = "False", *, stalled: bool = False, obse
         (deployment(Reason.SUSPENDED, "True"), "Suspended"),
         (deployment(Reason.SUSPENDED), "Progressing"),
         (deployment(Reason.ROLLING_OUT), "Progressing"),
+        (deployment(Reason.ROLLOUT_PAUSED), "Suspended"),
         (deployment(Reason.IMAGE_PULL_FAILED), "Progressing"),
         (deployment(Reason.PROGRESS_DEADLINE_EXCEEDED), "Degraded"),
         (deployment(Reason.SERVING, "True", observed=1), "Progressing"),

@@ -48,6 +48,9 @@ ANNOTATION_ROTATE = f"{GROUP}/rotate"
 ANNOTATION_POLICY = f"{GROUP}/proxy-policy"
 """On serving pods with the sidecar `proxy`: the hash of the policy that the kubelet was last asked to mount."""
 
+ANNOTATION_RESTARTED = f"{GROUP}/restarted-at"
+"""On serving pods: the value of `spec.rollout.restartedAt`, if it is set."""
+
 COMPONENT_SERVER = "server"
 COMPONENT_CACHE = "cache"
 TRACK_STABLE = "stable"

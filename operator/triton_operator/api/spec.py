@@ -25,6 +25,7 @@ from triton_operator.api.privacy import Privacy
 from triton_operator.api.references import SecretName
 from triton_operator.api.repository import ModelRepository, PullPolicy
 from triton_operator.api.resources import Resources
+from triton_operator.api.rollout import Rollout
 from triton_operator.api.service import Service
 from triton_operator.api.struct import Struct
 from triton_operator.api.verification import Verification
@@ -87,7 +88,6 @@ class Lifecycle(Struct, frozen=True):
     """Timeouts in seconds."""
 
     startup_timeout_seconds: int | None = None
-    progress_deadline_seconds: int | None = None
     termination_grace_period_seconds: int | None = None
     pre_stop_seconds: int | None = None
 
@@ -119,6 +119,7 @@ class Spec(Struct, frozen=True):
     scheduling: Scheduling = Scheduling()
     lifecycle: Lifecycle = Lifecycle()
     pod_template: PodTemplate = PodTemplate()
+    rollout: Rollout = Rollout()
     privacy: Privacy = Privacy()
     suspend: bool = False
 

@@ -24,8 +24,8 @@ from triton_operator.reconcile.pods import ended_at, is_loaded, is_over, is_read
 from triton_operator.reconcile.replicas import desired_replicas
 from triton_operator.reconcile.times import parse_time
 from triton_operator.reconcile.variants import Variant, find_variants
-from triton_operator.resources.deployment import replaces_in_place
 from triton_operator.resources.revision import RevisionSummary
+from triton_operator.resources.rollout import replaces_in_place
 
 EVICTION_REPORTED_FOR = timedelta(minutes=5)
 """How long the failure of a pod is reported while its replacement starts, which may fail in the same way."""

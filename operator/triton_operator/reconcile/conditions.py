@@ -113,7 +113,7 @@ def _loaded(assessment: Assessment, ready: Verdict) -> Verdict:
 
 
 def _reconciling(ready: Verdict) -> Verdict:
-    if ready.status is Truth.TRUE or ready.reason in TERMINAL:
+    if ready.status is Truth.TRUE or ready.reason in TERMINAL or ready.reason == Reason.ROLLOUT_PAUSED:
         return Verdict(Truth.FALSE, Reason.SETTLED)
     return Verdict(Truth.TRUE, Reason.PROGRESSING, ready.message)
 

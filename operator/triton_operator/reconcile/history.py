@@ -13,13 +13,8 @@ import msgspec
 from triton_operator.cluster.observed import Child, ChildId, Kind, RevisionState
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.pods import revisions_of_pods
-from triton_operator.resources.revision import (
-    HISTORY,
-    Revision,
-    RevisionSummary,
-    decode_revision,
-    summarize_revision,
-)
+from triton_operator.resources.revision import Revision, RevisionSummary, decode_revision, summarize_revision
+from triton_operator.resources.rollout import old_revisions
 
 
 class PastRevision(NamedTuple):
@@ -78,7 +73,8 @@ def kept_for_rollback(observed: ObservedState, current: str) -> frozenset[ChildI
     """The newest revisions other than `current` (an object name), all with pods, and what these and `current` mount."""
     past, with_pods = past_revisions(observed), revisions_of_pods(observed.pods)
     others = [revision for revision in past if revision.name != current]
-    kept = [each for place, each in enumerate(others) if place < HISTORY - 1 or each.summary.template_hash in with_pods]
+    limit = old_revisions(observed.deployment.spec)
+    kept = [each for place, each in enumerate(others) if place < limit or each.summary.template_hash in with_pods]
     mounting = [*kept, *(revision for revision in past if revision.name == current)]
     revisions = {(Kind.REVISION, revision.name) for revision in kept}
     configs = {(Kind.CONFIG_MAP, revision.summary.config_name) for revision in mounting}

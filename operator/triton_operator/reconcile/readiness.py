@@ -42,7 +42,8 @@ def judge_ready(assessment: Assessment) -> Verdict:
             return verdict
     count = assessment.desired_replicas
     pods = "1 replica has" if count == 1 else f"{count} replicas have"
-    return Verdict(Truth.TRUE, Reason.SERVING, f"{pods} every model loaded")
+    paused = "spec.rollout.paused is set, so pods stay as they are" if _is_paused(assessment) else ""
+    return Verdict(Truth.TRUE, Reason.SERVING, join(f"{pods} every model loaded", paused))
 
 
 def _make_sure_the_spec_is_accepted(assessment: Assessment) -> Verdict | None:
@@ -120,6 +121,22 @@ def _make_sure_no_pod_fails(assessment: Assessment) -> Verdict | None:
     return Verdict(Truth.FALSE, worst.reason, join(worst.message, worst.retry_hint, _describe_older(assessment)))
 
 
+def _make_sure_the_rollout_is_not_paused(assessment: Assessment) -> Verdict | None:
+    """Only pods that the rollout has yet to create are a reason: others are not affected by the pause."""
+    if not _is_paused(assessment) or len(assessment.pods) >= assessment.desired_replicas:
+        return None
+    message = join(
+        f"spec.rollout.paused is set; {_progress(assessment)}",
+        _describe_older(assessment),
+        "set it to false to continue the rollout",
+    )
+    return Verdict(Truth.FALSE, Reason.ROLLOUT_PAUSED, message)
+
+
+def _is_paused(assessment: Assessment) -> bool:
+    return assessment.observed.deployment.spec.rollout.paused
+
+
 def _make_sure_the_rollout_makes_progress(assessment: Assessment) -> Verdict | None:
     condition = _deployment_condition(assessment, "Progressing")
     if condition is None or condition.reason != "ProgressDeadlineExceeded":
@@ -131,10 +148,14 @@ def _make_sure_the_rollout_makes_progress(assessment: Assessment) -> Verdict | N
 def _make_sure_all_are_ready(assessment: Assessment) -> Verdict | None:
     if assessment.is_served:
         return None
-    progress = f"{assessment.ready_pods} of {assessment.desired_replicas} replicas serve the current generation"
+    progress = _progress(assessment)
     if assessment.was_serving:
         return Verdict(Truth.FALSE, Reason.PODS_NOT_READY, f"{progress}; {_describe_others(assessment)}")
     return Verdict(Truth.FALSE, Reason.ROLLING_OUT, join(progress, _describe_injected(assessment)))
+
+
+def _progress(assessment: Assessment) -> str:
+    return f"{assessment.ready_pods} of {assessment.desired_replicas} replicas serve the current generation"
 
 
 def _describe_others(assessment: Assessment) -> str:
@@ -189,6 +210,7 @@ _CHECKS: tuple[Callable[[Assessment], Verdict | None], ...] = (
     _make_sure_there_is_a_certificate,
     _make_sure_nothing_forbids_pods,
     _make_sure_no_pod_fails,
+    _make_sure_the_rollout_is_not_paused,
     _make_sure_the_rollout_makes_progress,
     _make_sure_all_are_ready,
     judge_equal_models,

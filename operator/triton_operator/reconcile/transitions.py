@@ -10,7 +10,7 @@ from typing import NamedTuple
 from triton_operator.api.conditions import READY, Reason
 from triton_operator.api.status import Condition, Status, Truth
 
-_QUIET = frozenset({Reason.ROLLING_OUT, Reason.CACHING, Reason.SUSPENDED, Reason.SCALED_TO_ZERO})
+_QUIET = frozenset({Reason.ROLLING_OUT, Reason.ROLLOUT_PAUSED, Reason.CACHING, Reason.SUSPENDED, Reason.SCALED_TO_ZERO})
 """Reasons that the user requested, so they are not warnings."""
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from triton_operator.api.privacy import Audit
 from triton_operator.api.quantity import format_bytes
+from triton_operator.api.rollout import Strategy
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.resources.autoscaler import DEFAULT_METRICS, DEFAULT_UTILIZATION
 from triton_operator.resources.body_limit import max_body_bytes
@@ -20,15 +21,16 @@ from triton_operator.resources.container_resources import (
     prepare_resources,
     proxy_resources,
 )
-from triton_operator.resources.deployment import (
-    BEFORE_STARTUP_SECONDS,
-    progress_deadline_seconds,
-    replaces_in_place,
-)
 from triton_operator.resources.model_configs import RenderedConfig, known_messages, render_configs
 from triton_operator.resources.pod import flags_of, open_endpoints
 from triton_operator.resources.pod_settings import account_name
 from triton_operator.resources.probes import startup_seconds
+from triton_operator.resources.rollout import (
+    BEFORE_STARTUP_SECONDS,
+    OLD_REVISIONS,
+    progress_deadline_seconds,
+    replaces_in_place,
+)
 from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage, choose_server_image
 from triton_operator.resources.settings import Settings
@@ -66,6 +68,7 @@ def applied_defaults(deployment: ModelDeployment, settings: Settings) -> list[Ch
         *_shared_memory(spec, configs),
         *_spread(spec),
         *_lifecycle(spec),
+        *_rollout(spec),
         *(Choice(f"environment {each.name}", each.value, each.reason) for each in server_environment(spec)),
         *(Choice(f"flag --{flag.name}", flag.value or "", flag.reason) for flag in flags_of(spec, server)),
     ]
@@ -172,10 +175,6 @@ def _lifecycle(spec: Spec) -> Iterator[Choice]:
     if spec.lifecycle.startup_timeout_seconds is None:
         seconds = str(startup_seconds(spec))
         yield Choice("spec.lifecycle.startupTimeoutSeconds", seconds, "Large models take minutes to load.")
-    if spec.lifecycle.progress_deadline_seconds is None:
-        why = f"The startup timeout plus {BEFORE_STARTUP_SECONDS} s for image pulls and the preparation of models."
-        yield Choice("spec.lifecycle.progressDeadlineSeconds", str(progress_deadline_seconds(spec)), why)
-    yield _rollout(spec)
     yield from _termination(spec)
 
 
@@ -191,7 +190,18 @@ def _termination(spec: Spec) -> Iterator[Choice]:
         yield Choice("spec.lifecycle.terminationGracePeriodSeconds", str(times.grace), why)
 
 
-def _rollout(spec: Spec) -> Choice:
+def _rollout(spec: Spec) -> Iterator[Choice]:
+    rollout = spec.rollout
+    if rollout.strategy is Strategy.AUTO:
+        yield _strategy(spec)
+    if rollout.progress_deadline_seconds is None:
+        why = f"The startup timeout plus {BEFORE_STARTUP_SECONDS} s for image pulls and the preparation of models."
+        yield Choice("spec.rollout.progressDeadlineSeconds", str(progress_deadline_seconds(spec)), why)
+    if rollout.revision_history_limit is None:
+        yield Choice("spec.rollout.revisionHistoryLimit", str(OLD_REVISIONS), "Old revisions that are kept.")
+
+
+def _strategy(spec: Spec) -> Choice:
     if replaces_in_place(spec):
         return Choice("rollout", "the old pod stops first", "A new pod would otherwise wait forever for the last GPU.")
     return Choice("rollout", "the new pod starts first", "It serves before the old one stops.")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from triton_operator.api.names import selector_labels
-from triton_operator.api.spec import ModelDeployment, Spec
+from triton_operator.api.spec import ModelDeployment
 from triton_operator.resources.metadata import Manifest, child_metadata
-from triton_operator.resources.probes import startup_seconds
-from triton_operator.resources.revision import HISTORY, Revision
-
-BEFORE_STARTUP_SECONDS = 1800
-"""A rollout may pull a 15 GB image before the startup timeout begins."""
+from triton_operator.resources.revision import Revision
+from triton_operator.resources.rollout import build_strategy, old_revisions, progress_deadline_seconds
 
 
 def build_deployment(deployment: ModelDeployment, revision: Revision, replicas: int | None) -> Manifest:
@@ -17,11 +14,11 @@ def build_deployment(deployment: ModelDeployment, revision: Revision, replicas: 
     spec = {
         "selector": {"matchLabels": selector_labels(deployment.metadata.name)},
         "template": revision.template,
-        "strategy": _strategy(deployment.spec),
+        "strategy": build_strategy(deployment.spec),
         "progressDeadlineSeconds": progress_deadline_seconds(deployment.spec),
-        # Old ReplicaSets; with the current one, there are as many as ControllerRevisions.
-        "revisionHistoryLimit": HISTORY - 1,
-        "paused": False,
+        # Of ReplicaSets; as many ControllerRevisions are kept.
+        "revisionHistoryLimit": old_revisions(deployment.spec),
+        "paused": deployment.spec.rollout.paused,
     }
     if replicas is not None:
         spec["replicas"] = replicas
@@ -31,18 +28,3 @@ def build_deployment(deployment: ModelDeployment, revision: Revision, replicas: 
         "metadata": child_metadata(deployment, deployment.metadata.name),
         "spec": spec,
     }
-
-
-def progress_deadline_seconds(spec: Spec) -> int:
-    """The time without progress after which a rollout has failed."""
-    return spec.lifecycle.progress_deadline_seconds or startup_seconds(spec) + BEFORE_STARTUP_SECONDS
-
-
-def replaces_in_place(spec: Spec) -> bool:
-    """Whether a rollout stops an old pod before it starts a new one, which could wait forever for the last GPU."""
-    return spec.gpu is not None
-
-
-def _strategy(spec: Spec) -> dict[str, object]:
-    surge, unavailable = (0, 1) if replaces_in_place(spec) else (1, 0)
-    return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from triton_operator.api.names import (
+    ANNOTATION_RESTARTED,
     CONTAINER_PREPARE,
     CONTAINER_TRITON,
     PORT_GRPC,
@@ -69,9 +70,10 @@ def render_structure(deployment: ModelDeployment) -> Manifest:
 
 
 def _render(deployment: ModelDeployment, parts: Parts) -> Manifest:
-    name = deployment.metadata.name
+    name, restarted_at = deployment.metadata.name, deployment.spec.rollout.restarted_at
+    annotations = {ANNOTATION_RESTARTED: restarted_at} if restarted_at else {}
     return {
-        "metadata": pod_metadata(deployment.spec, child_labels(name) | selector_labels(name)),
+        "metadata": pod_metadata(deployment.spec, child_labels(name) | selector_labels(name), annotations),
         "spec": _pod_spec(deployment, parts),
     }
 

@@ -37,9 +37,6 @@ from triton_operator.resources.vault import vault_login
 from triton_operator.triton.prepare_contract import request as preparation
 from triton_operator.triton.server.extra_args import check_extra_args
 
-HISTORY = 3
-"""ControllerRevisions kept for each deployment, including the current one."""
-
 
 class ContainerSummary(Struct, frozen=True):
     """A container of a pod template."""
@@ -168,6 +165,7 @@ class _PodInputs(Struct, frozen=True):
     termination_grace_period: Any = None
     pre_stop: Any = None
     pod_template: Any = None
+    restarted_at: Any = None
 
 
 def inputs_hash(spec: Spec) -> str:
@@ -201,6 +199,7 @@ def inputs_hash(spec: Spec) -> str:
         termination_grace_period=spec.lifecycle.termination_grace_period_seconds,
         pre_stop=spec.lifecycle.pre_stop_seconds,
         pod_template=spec.pod_template if spec.pod_template != PodTemplate() else None,
+        restarted_at=spec.rollout.restarted_at,
     )
     return content_hash(msgspec.json.encode(inputs, order="sorted"), 10)
 

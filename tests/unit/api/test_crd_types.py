@@ -81,6 +81,8 @@ def test_schema_and_type_agree_on_values(path: str, struct: type[msgspec.Struct]
         if isinstance(expected, type) and issubclass(expected, enum.StrEnum):
             assert set(below["enum"]) == {member.value for member in expected}, f"{path}.{field.encode_name}"
             assert below["type"] == "string"
+        elif expected == int | str | None:
+            assert below["x-kubernetes-int-or-string"], f"{path}.{field.encode_name}"
         elif expected in JSON_TYPES:
             assert below["type"] == JSON_TYPES[expected], f"{path}.{field.encode_name}"
         else:

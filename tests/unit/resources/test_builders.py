@@ -92,18 +92,18 @@ def test_termination_waits_for_endpoints_to_update_and_requests_to_finish() -> N
 
 
 @pytest.mark.parametrize(
-    ("lifecycle", "budget", "deadline"),
+    ("startup", "rollout", "budget", "deadline"),
     [
-        ({}, 600, 2400),
-        ({"startupTimeoutSeconds": 3600}, 3600, 5400),
-        ({"progressDeadlineSeconds": 900}, 600, 900),
-        ({"startupTimeoutSeconds": 60, "progressDeadlineSeconds": 90}, 60, 90),
+        ({}, {}, 600, 2400),
+        ({"startupTimeoutSeconds": 3600}, {}, 3600, 5400),
+        ({}, {"progressDeadlineSeconds": 900}, 600, 900),
+        ({"startupTimeoutSeconds": 60}, {"progressDeadlineSeconds": 90}, 60, 90),
     ],
 )
 def test_a_start_has_its_timeout_and_a_rollout_half_an_hour_more(
-    lifecycle: dict[str, int], budget: int, deadline: int
+    startup: dict[str, int], rollout: dict[str, int], budget: int, deadline: int
 ) -> None:
-    deployment = _children(lifecycle=lifecycle)["Deployment", "digits"]["spec"]
+    deployment = _children(lifecycle=startup, rollout=rollout)["Deployment", "digits"]["spec"]
     probe = deployment["template"]["spec"]["containers"][0]["startupProbe"]
     assert probe["periodSeconds"] * probe["failureThreshold"] == budget
     assert deployment["progressDeadlineSeconds"] == deadline
@@ -260,7 +260,8 @@ def test_a_decoded_revision_builds_the_same_children() -> None:
         {"autoscaling": {"maxReplicas": 3}},
         {"service": {"type": "NodePort"}},
         {"serviceAccount": {"annotations": {"a": "b"}}},
-        {"lifecycle": {"progressDeadlineSeconds": 3600}},
+        {"rollout": {"strategy": "Recreate", "paused": True, "progressDeadlineSeconds": 3600}},
+        {"rollout": {"strategy": "RollingUpdate", "maxSurge": 2, "revisionHistoryLimit": 5}},
     ],
 )
 def test_fields_that_do_not_affect_pods_do_not_change_the_hash(change: dict[str, Any]) -> None:
@@ -281,6 +282,7 @@ def test_fields_that_do_not_affect_pods_do_not_change_the_hash(change: dict[str,
         {"models": [{"name": "digits", "config": {"maxBatchSize": 8}}]},
         {"models": [{"name": "digits", "configMapRef": {"name": "mine"}}]},
         {"lifecycle": {"startupTimeoutSeconds": 60}},
+        {"rollout": {"restartedAt": "2026-11-30T21:00:00Z"}},
         {"resources": {"limits": {"cpu": 2}}},
         {"scheduling": {"nodeSelector": {"a": "b"}}},
         {"imagePullSecrets": [{"name": "x"}]},

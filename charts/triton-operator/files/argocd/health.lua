@@ -36,6 +36,9 @@ end
 if ready.status == "True" and ready.reason == "Suspended" then
   return health("Suspended", ready)
 end
+if ready.reason == "RolloutPaused" then
+  return health("Suspended", ready)
+end
 if ready.status == "True" then
   return health("Healthy", ready)
 end
