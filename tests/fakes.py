@@ -217,6 +217,7 @@ class FakeCluster:
                     generation=start.generation + 1 if before else 1,
                     replicas=start.replicas if replicas is None else replicas,
                     owns_replicas=replicas is not None,
+                    replaces_in_place=_replaces_in_place(manifest["spec"]["strategy"]),
                 )
             case Kind.REVISION:
                 return RevisionState(
@@ -465,6 +466,10 @@ class World:
 def identify(manifest: Manifest) -> Identity:
     """Kind, namespace and name of a manifest."""
     return Kind(manifest["kind"]), manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+
+
+def _replaces_in_place(strategy: Manifest) -> bool:
+    return strategy["type"] == "Recreate" or strategy["rollingUpdate"]["maxSurge"] in {0, "0%"}
 
 
 def _fingerprint(manifest: Manifest) -> str:

@@ -108,6 +108,27 @@ def test_kubectl_rollout_restart_works(kube: Kube) -> None:
     kube.wait_ready(NAME)
 
 
+def test_a_quota_that_fits_exactly_does_not_stop_a_rollout(kube: Kube) -> None:
+    """Kubernetes refuses a second pod, so the old one stops first, and the next rollout begins with a new pod again."""
+    kube.apply(
+        {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "one"}, "spec": {"hard": {"pods": "1"}}}
+    )
+    kube.wait(lambda: (kube.get("resourcequota", "one") or {}).get("status", {}).get("used"), "the quota is counted")
+    before = _serving_uids(kube)
+    kube.patch("modeldeployment", NAME, {"spec": {"rollout": {"restartedAt": "2026-11-30T21:00:00Z"}}})
+    kube.wait_reason(NAME, "ReplacingInPlace", kind="Available")
+    body = kube.get("modeldeployment", NAME)
+    assert body
+    message = "replacing in place: no room for pods in the ResourceQuota one"
+    assert body["status"]["rollout"] == {"method": "InPlace", "message": message}
+    kube.wait_ready(NAME)
+    assert before.isdisjoint(_serving_uids(kube))
+    kube.wait(lambda: _surge(kube) == 1, "the strategy is that of the start again")
+    events = kube.list("events.events.k8s.io")
+    assert message in [event.get("note") for event in events if event["reason"] == "ReplacingInPlace"]
+    kube.delete("resourcequota", "one")
+
+
 def test_deletion_removes_every_child(kube: Kube, model_deployment: Callable[..., Object]) -> None:
     body = model_deployment("linear_regression", replicas=2, autoscaling={"maxReplicas": 3})
     body["metadata"]["name"] = "short-lived"
@@ -120,6 +141,10 @@ def test_deletion_removes_every_child(kube: Kube, model_deployment: Callable[...
     kube.wait(lambda: len(kube.list(kinds, selector)) >= 10, "children are there")
     kube.delete("modeldeployment", "short-lived")
     kube.wait(lambda: not kube.list(kinds, selector), "nothing is left", 90)
+
+
+def _surge(kube: Kube) -> object:
+    return (kube.get("deployment", NAME) or {})["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
 
 
 def _serving_uids(kube: Kube) -> set[str]:

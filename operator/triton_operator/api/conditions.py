@@ -126,7 +126,7 @@ class Reason:
 
     AVAILABLE = "Available"  # Available=True.
     UNAVAILABLE = "Unavailable"  # No pod serves.
-    REPLACING_IN_PLACE = "ReplacingInPlace"  # Available=False: the old pod stopped, so that the new one can start.
+    REPLACING_IN_PLACE = "ReplacingInPlace"  # Available=False: the last old pod stopped, so that a new one can start.
 
     PROGRESSING = "Progressing"  # Reconciling=True.
     SETTLED = "Settled"  # Reconciling=False or Stalled=False.

@@ -156,6 +156,20 @@ class RevisionStatus(Struct, frozen=True):
     current: bool = False
 
 
+class RolloutMethod(StrEnum):
+    """The order in which a rollout starts and stops pods: Surge starts a new one first."""
+
+    SURGE = "Surge"
+    IN_PLACE = "InPlace"
+
+
+class RolloutStatus(Struct, frozen=True):
+    """A rollout that has not finished; `message` says why it uses this method, "" if the spec requests it."""
+
+    method: RolloutMethod
+    message: str = ""
+
+
 class Failure(Struct, frozen=True):
     """The last failure of a serving pod, kept after recovery."""
 
@@ -178,6 +192,7 @@ class Status(Struct, frozen=True, omit_defaults=False):
     models: tuple[ModelStatus, ...] = ()
     endpoints: Endpoints = Endpoints()
     revisions: tuple[RevisionStatus, ...] = ()
+    rollout: RolloutStatus | None = None
     cache: CacheStatus | None = None
     privacy: PrivacyStatus | None = None
     last_failure: Failure | None = None

@@ -61,12 +61,14 @@ class DeploymentState(Record, frozen=True, kw_only=True):
     """Status of a Deployment; `replicas` is that of the spec, `owns_replicas` whether our Apply entry has it.
 
     `scaled_by` is the field manager that set it through `/scale`, as every autoscaler does; "" without one.
+    `replaces_in_place`: by its strategy, an old pod stops before a new one starts.
     """
 
     generation: int
     replicas: int
     owns_replicas: bool
     scaled_by: str = ""
+    replaces_in_place: bool = False
     observed_generation: int = 0
     current_replicas: int = 0
     updated_replicas: int = 0

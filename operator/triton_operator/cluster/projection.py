@@ -151,11 +151,13 @@ def _state(kind: Kind, stored: StoredChild) -> State | None:
     status = stored.status or StoredStatus()
     match kind:
         case Kind.DEPLOYMENT:
+            spec = _decode_deployment_spec(stored.spec)
             return DeploymentState(
                 generation=stored.metadata.generation,
-                replicas=_decode_deployment_spec(stored.spec).replicas,
+                replicas=spec.replicas,
                 owns_replicas=_owns_replicas(stored.metadata),
                 scaled_by=_scaled_by(stored.metadata),
+                replaces_in_place=spec.strategy.replaces_in_place,
                 observed_generation=status.observed_generation,
                 current_replicas=status.replicas,
                 updated_replicas=status.updated_replicas,

@@ -166,10 +166,30 @@ class StoredStatus(Stored):
     load_balancer: StoredLoadBalancer = msgspec.field(default_factory=StoredLoadBalancer)
 
 
+class StoredRollingUpdate(Stored):
+    """`spec.strategy.rollingUpdate` of a Deployment."""
+
+    max_surge: int | str = 1
+
+
+class StoredStrategy(Stored):
+    """`spec.strategy` of a Deployment."""
+
+    type: str = "RollingUpdate"
+    rolling_update: StoredRollingUpdate | None = None
+
+    @property
+    def replaces_in_place(self) -> bool:
+        """Whether an old pod stops before a new one starts."""
+        surge = self.rolling_update.max_surge if self.rolling_update else 1
+        return self.type == "Recreate" or str(surge) in {"0", "0%"}
+
+
 class StoredDeploymentSpec(Stored):
     """`spec` of a Deployment."""
 
     replicas: int = 1
+    strategy: StoredStrategy = msgspec.field(default_factory=StoredStrategy)
 
 
 class StoredClaimResources(Stored):

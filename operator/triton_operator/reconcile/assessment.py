@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from triton_operator.api.conditions import AVAILABLE, READY, TERMINAL, Reason
-from triton_operator.api.status import Condition, Truth
+from triton_operator.api.status import Condition, RolloutStatus, Truth
 from triton_operator.cluster.observed import DeploymentState, Pod
 from triton_operator.reconcile.cache_progress import diagnose_cache
 from triton_operator.reconcile.container_ends import Diagnosis
@@ -22,10 +22,10 @@ from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.pod_failures import diagnose, judge_eviction, node_lost
 from triton_operator.reconcile.pods import ended_at, is_loaded, is_over, is_ready
 from triton_operator.reconcile.replicas import desired_replicas
+from triton_operator.reconcile.rollout_status import derive_rollout
 from triton_operator.reconcile.times import parse_time
 from triton_operator.reconcile.variants import Variant, find_variants
 from triton_operator.resources.revision import RevisionSummary
-from triton_operator.resources.rollout import replaces_in_place
 
 EVICTION_REPORTED_FOR = timedelta(minutes=5)
 """How long the failure of a pod is reported while its replacement starts, which may fail in the same way."""
@@ -39,7 +39,8 @@ class Assessment(NamedTuple):
 
     `pods` are those of the current revision that are not being deleted; `diagnoses` is what is wrong with them, the
     most important first. `cache_failure` is what prevents the cache from being filled, `certificate_failure` what is
-    wrong with the Certificate. `differing_models` are the models of which these pods have different content.
+    wrong with the Certificate. `differing_models` are the models of which these pods have different content. `rollout`
+    is None if no pod of an older template is left.
     """
 
     observed: ObservedState
@@ -52,6 +53,7 @@ class Assessment(NamedTuple):
     cache_failure: Diagnosis | None = None
     certificate_failure: Diagnosis | None = None
     differing_models: Mapping[str, tuple[Variant, ...]] = MappingProxyType({})
+    rollout: RolloutStatus | None = None
 
     @property
     def ready_pods(self) -> int:
@@ -107,14 +109,20 @@ class Assessment(NamedTuple):
     def is_replaced_in_place(self) -> bool:
         """Whether nothing serves only because the last old replica had to end before a new one can start."""
         available = self._previously(AVAILABLE)
+        if available is None or not (self.desired_replicas > 0 and self.state):
+            return False
+        # The strategy Auto returns to its start when the last old pod is gone, before the new one serves.
+        has_begun = available.reason == Reason.REPLACING_IN_PLACE
         return (
-            replaces_in_place(self.observed.deployment.spec)
-            and self.desired_replicas > 0
+            (has_begun or (self.state.replaces_in_place and available.status is Truth.TRUE))
             and not (self.blocked or self.was_serving)
             and all(diagnosis.reason in _WAITS_FOR_NODE for diagnosis in self.diagnoses)
-            and available is not None
-            and (available.status is Truth.TRUE or available.reason == Reason.REPLACING_IN_PLACE)
         )
+
+    @property
+    def makes_room(self) -> bool:
+        """Whether an old pod is about to end so that a new one can start, which is not a failure."""
+        return _makes_room(self.observed, self.desired_replicas)
 
     def _previously(self, kind: str) -> Condition | None:
         previous = self.observed.status
@@ -127,31 +135,44 @@ def assess(observed: ObservedState, blocked: Blocked | None, revision: RevisionS
     current = tuple(pod for pod in observed.pods if _is_current(pod, revision) and not pod.deleting)
     # An evicted pod exists for days alongside its replacement, and counts only while there is no other pod.
     pods = tuple(pod for pod in current if not is_over(pod)) or current
+    desired = desired_replicas(deployment, observed.deployment_state, observed.other_autoscalers)
     return Assessment(
         observed=observed,
         blocked=blocked,
         revision=revision,
         state=observed.deployment_state,
-        desired_replicas=desired_replicas(deployment, observed.deployment_state, observed.other_autoscalers),
+        desired_replicas=desired,
         pods=pods,
-        diagnoses=_diagnose(observed, current, pods),
+        diagnoses=_diagnose(observed, current, pods, makes_room=_makes_room(observed, desired)),
         cache_failure=diagnose_cache(observed.caching, observed) if observed.caching else None,
         certificate_failure=diagnose_certificate(observed, revision),
         differing_models=find_variants(deployment, pods),
+        rollout=derive_rollout(observed, revision.template_hash if revision else ""),
     )
 
 
-def _diagnose(observed: ObservedState, current: tuple[Pod, ...], pods: tuple[Pod, ...]) -> tuple[Diagnosis, ...]:
+def _makes_room(observed: ObservedState, desired: int) -> bool:
+    """Whether the Deployment replaces pods in place, and the old pod has not ended yet."""
+    state = observed.deployment_state
+    if state is None or not state.replaces_in_place:
+        return False
+    running = sum(not (pod.deleting or is_over(pod)) for pod in observed.pods)
+    has_reacted = state.observed_generation >= state.generation
+    return any(pod.deleting for pod in observed.pods) or running > desired or not has_reacted
+
+
+def _diagnose(
+    observed: ObservedState, current: tuple[Pod, ...], pods: tuple[Pod, ...], *, makes_room: bool
+) -> tuple[Diagnosis, ...]:
     """Failures that need a person come first, even if another replica only waits for a node.
 
     When a replica is replaced in place, the new pod cannot be scheduled until the old one has ended; this is not a
     failure.
     """
     spec = observed.deployment.spec
-    frees_room = replaces_in_place(spec) and any(pod.deleting for pod in observed.pods)
     unready = [pod for pod in pods if not is_ready(pod)]
     found = [each for pod in unready for each in diagnose(pod, observed.pod_events.get(pod.uid, ()), spec)]
-    if frees_room:
+    if makes_room:
         found = [diagnosis for diagnosis in found if diagnosis.reason not in _WAITS_FOR_NODE]
     if unready and not found:
         over = [judge_eviction(pod, spec) for pod in current if report_time_left(pod, observed.now)]

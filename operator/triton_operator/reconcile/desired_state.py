@@ -15,6 +15,7 @@ from triton_operator.reconcile.history import current_revision, older_revisions,
 from triton_operator.reconcile.issuance import is_issued
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.replicas import ReplicaDecision
+from triton_operator.reconcile.rollout import decide_in_place
 from triton_operator.reconcile.validate import validate
 from triton_operator.resources.air_gap import check_air_gap
 from triton_operator.resources.build import build_children, render_new_revision, without_pods
@@ -116,4 +117,5 @@ def _build(
         cache=cache,
         policy=policy,
         older=older_revisions(observed, revision),
+        in_place=decide_in_place(observed, revision.template_hash),
     )

@@ -14,6 +14,7 @@ from triton_operator.reconcile.failed_writes import FailedWrite
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.pods import revisions_of_pods
 from triton_operator.reconcile.replicas import ReplicaDecision, decide_replicas
+from triton_operator.reconcile.rollout import decide_in_place
 from triton_operator.resources.proxy_inputs import ProxyInputs
 from triton_operator.resources.revision import RevisionSummary
 
@@ -47,6 +48,7 @@ class PlanInput(NamedTuple):
     older: frozenset[str]
     children: Mapping[ChildId, tuple[object, ...]]
     replicas: ReplicaDecision
+    in_place: bool
     caching: Caching | None
     proxy: ProxyInputs
 
@@ -91,8 +93,10 @@ def plan_input(observed: ObservedState, proxy: ProxyInputs, revision: RevisionSu
     """
     children = {child_id: _content(child) for child_id, child in observed.children.items()}
     replicas = decide_replicas(observed.deployment, observed.deployment_state, observed.other_autoscalers)
-    older = revisions_of_pods(observed.pods) - {revision.template_hash if revision else ""}
-    return PlanInput(observed.deployment, older, children, replicas, observed.caching, proxy)
+    current = revision.template_hash if revision else ""
+    older = revisions_of_pods(observed.pods) - {current}
+    in_place = decide_in_place(observed, current)
+    return PlanInput(observed.deployment, older, children, replicas, in_place, observed.caching, proxy)
 
 
 def _content(child: Child) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from triton_operator.api.conditions import Reason
-from triton_operator.api.status import Truth
+from triton_operator.api.status import RolloutMethod, Truth
 from triton_operator.cluster.observed import ObservedCondition
 from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.messages import join
@@ -105,20 +105,20 @@ def _make_sure_there_is_a_certificate(assessment: Assessment) -> Verdict | None:
 
 def _make_sure_nothing_forbids_pods(assessment: Assessment) -> Verdict | None:
     condition = _deployment_condition(assessment, "ReplicaFailure")
-    if condition is None or condition.status != "True":
+    if condition is None or condition.status != "True" or assessment.makes_room:
         return None
     if _NO_ACCOUNT in condition.message:
         message = join(condition.message, _NO_ACCOUNT_HINT, _describe_older(assessment))
         return Verdict(Truth.FALSE, Reason.DEPENDENCY_MISSING, message)
     reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in condition.message else Reason.FORBIDDEN
-    return Verdict(Truth.FALSE, reason, join(condition.message, retry_hint(reason), _describe_older(assessment)))
+    return Verdict(Truth.FALSE, reason, join(condition.message, retry_hint(reason), *_about_older(assessment)))
 
 
 def _make_sure_no_pod_fails(assessment: Assessment) -> Verdict | None:
     if not assessment.diagnoses:
         return None
     worst = assessment.diagnoses[0]
-    return Verdict(Truth.FALSE, worst.reason, join(worst.message, worst.retry_hint, _describe_older(assessment)))
+    return Verdict(Truth.FALSE, worst.reason, join(worst.message, worst.retry_hint, *_about_older(assessment)))
 
 
 def _make_sure_the_rollout_is_not_paused(assessment: Assessment) -> Verdict | None:
@@ -151,7 +151,9 @@ def _make_sure_all_are_ready(assessment: Assessment) -> Verdict | None:
     progress = _progress(assessment)
     if assessment.was_serving:
         return Verdict(Truth.FALSE, Reason.PODS_NOT_READY, f"{progress}; {_describe_others(assessment)}")
-    return Verdict(Truth.FALSE, Reason.ROLLING_OUT, join(progress, _describe_injected(assessment)))
+    in_place = assessment.rollout and assessment.rollout.method is RolloutMethod.IN_PLACE
+    method = assessment.rollout.message if assessment.rollout and in_place else ""
+    return Verdict(Truth.FALSE, Reason.ROLLING_OUT, join(progress, method, _describe_injected(assessment)))
 
 
 def _progress(assessment: Assessment) -> str:
@@ -223,6 +225,15 @@ def _describe_older(assessment: Assessment) -> str:
     if not count:
         return ""
     return "1 older replica keeps serving" if count == 1 else f"{count} older replicas keep serving"
+
+
+def _about_older(assessment: Assessment) -> tuple[str, ...]:
+    """How many replicas of older revisions still serve, and why none of them is stopped to make room."""
+    rollout = assessment.rollout
+    if rollout is None or rollout.method is not RolloutMethod.SURGE or not rollout.message:
+        return (_describe_older(assessment),)
+    remedy = "to stop old pods first nevertheless, set spec.rollout.strategy to Recreate"
+    return _describe_older(assessment), rollout.message, remedy
 
 
 def _deployment_condition(assessment: Assessment, kind: str) -> ObservedCondition | None:

@@ -16,6 +16,7 @@ from triton_operator.api.status import (
     Failure,
     PrivacyStatus,
     RevisionStatus,
+    RolloutStatus,
     Status,
 )
 from triton_operator.cluster.observed import Pod
@@ -58,6 +59,7 @@ def derive_status(assessment: Assessment) -> Status:
         ),
         endpoints=derive_endpoints(observed, _reachable(assessment)),
         revisions=_revisions(assessment),
+        rollout=_clipped(assessment.rollout),
         cache=_cache(assessment),
         privacy=_privacy(controls, assessment),
         last_failure=_last_failure(assessment),
@@ -92,6 +94,10 @@ def _revisions(assessment: Assessment) -> tuple[RevisionStatus, ...]:
             current=template == current,
         )
     return tuple(found.values())
+
+
+def _clipped(rollout: RolloutStatus | None) -> RolloutStatus | None:
+    return RolloutStatus(rollout.method, clip(rollout.message)) if rollout else None
 
 
 def _cache(assessment: Assessment) -> CacheStatus | None:

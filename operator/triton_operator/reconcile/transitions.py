@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from triton_operator.api.conditions import READY, Reason
-from triton_operator.api.status import Condition, Status, Truth
+from triton_operator.api.status import Condition, RolloutMethod, Status, Truth
 
 _QUIET = frozenset({Reason.ROLLING_OUT, Reason.ROLLOUT_PAUSED, Reason.CACHING, Reason.SUSPENDED, Reason.SCALED_TO_ZERO})
 """Reasons that the user requested, so they are not warnings."""
@@ -25,8 +25,24 @@ class NewEvent(NamedTuple):
 def events_for(old: Status | None, new: Status) -> list[NewEvent]:
     """Events for what has changed; none for the first status of an object that is starting.
 
-    Only Ready counts, because it has the reason of the first failure, Accepted included.
+    Of the conditions, only Ready counts, because it has the reason of the first failure, Accepted included.
     """
+    return [*_of_rollout(old, new), *_of_ready(old, new)]
+
+
+def _of_rollout(old: Status | None, new: Status) -> list[NewEvent]:
+    """The strategy Auto begins to replace pods in place."""
+    if not _is_in_place(new) or (old and _is_in_place(old)):
+        return []
+    message = new.rollout.message if new.rollout else ""
+    return [NewEvent("Normal", Reason.REPLACING_IN_PLACE, message)] if message else []
+
+
+def _is_in_place(status: Status) -> bool:
+    return status.rollout is not None and status.rollout.method is RolloutMethod.IN_PLACE
+
+
+def _of_ready(old: Status | None, new: Status) -> list[NewEvent]:
     before, after = _ready(old), _ready(new)
     if after is None or not _is_news(before, after):
         return []

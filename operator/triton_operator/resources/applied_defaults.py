@@ -29,7 +29,6 @@ from triton_operator.resources.rollout import (
     BEFORE_STARTUP_SECONDS,
     OLD_REVISIONS,
     progress_deadline_seconds,
-    replaces_in_place,
 )
 from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage, choose_server_image
@@ -193,15 +192,10 @@ def _termination(spec: Spec) -> Iterator[Choice]:
 def _rollout(spec: Spec) -> Iterator[Choice]:
     rollout = spec.rollout
     if rollout.strategy is Strategy.AUTO:
-        yield _strategy(spec)
+        why = "It serves before the old one stops. If there is no room for it, an old pod stops first."
+        yield Choice("spec.rollout.strategy", "the new pod starts first", why)
     if rollout.progress_deadline_seconds is None:
         why = f"The startup timeout plus {BEFORE_STARTUP_SECONDS} s for image pulls and the preparation of models."
         yield Choice("spec.rollout.progressDeadlineSeconds", str(progress_deadline_seconds(spec)), why)
     if rollout.revision_history_limit is None:
         yield Choice("spec.rollout.revisionHistoryLimit", str(OLD_REVISIONS), "Old revisions that are kept.")
-
-
-def _strategy(spec: Spec) -> Choice:
-    if replaces_in_place(spec):
-        return Choice("rollout", "the old pod stops first", "A new pod would otherwise wait forever for the last GPU.")
-    return Choice("rollout", "the new pod starts first", "It serves before the old one stops.")

@@ -53,7 +53,7 @@ def render_new_revision(deployment: ModelDeployment, settings: Settings) -> Revi
     return render_revision(deployment, container_ports(deployment.spec), settings)
 
 
-def build_children(
+def build_children(  # noqa: PLR0913 -- everything that decides about children
     deployment: ModelDeployment,
     revision: Revision,
     *,
@@ -62,13 +62,15 @@ def build_children(
     cache: Sequence[Manifest] = (),
     policy: ProxyPolicy | None = None,
     older: Sequence[Revision] = (),
+    in_place: bool = False,
 ) -> list[Manifest]:
     """Every child, in the order of creation: the objects that pods need come before the Deployment.
 
     `number` is the number of the ControllerRevision. If `replicas` is None, another field manager owns the count.
     `policy` is that of the sidecar `proxy`; if it is None, for example because a key in the spec cannot be used, the
     proxy's ConfigMap is not part of the result. `older` are the revisions that still have pods. Their ports and the
-    policy of their proxy stay in the result, so that changing the TLS mode causes no outage.
+    policy of their proxy stay in the result, so that changing the TLS mode causes no outage. `in_place`: the strategy
+    Auto stops an old pod before it starts a new one.
     """
     spec = deployment.spec
     revisions = [revision, *older]
@@ -89,7 +91,7 @@ def build_children(
     children += [
         build_service(deployment, ports),
         build_headless_service(deployment, ports),
-        build_deployment(deployment, revision, replicas),
+        build_deployment(deployment, revision, replicas, in_place=in_place),
     ]
     if spec.autoscaling and not spec.suspend:
         children.append(build_autoscaler(deployment, spec.autoscaling))

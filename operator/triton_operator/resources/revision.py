@@ -27,6 +27,7 @@ from triton_operator.resources.model_configs import add_configs, config_files, r
 from triton_operator.resources.model_formats import aotinductor_backend, check_formats
 from triton_operator.resources.model_tree import is_copied
 from triton_operator.resources.pod import Parts, build_pod_template
+from triton_operator.resources.pod_summary import ContainerSummary, TemplateSummary
 from triton_operator.resources.scan_mode import scan_mode
 from triton_operator.resources.server_image import ServerImage, choose_server_image
 from triton_operator.resources.settings import Settings
@@ -36,26 +37,6 @@ from triton_operator.resources.tls import has_proxy, needs_proxy, tls_mode
 from triton_operator.resources.vault import vault_login
 from triton_operator.triton.prepare_contract import request as preparation
 from triton_operator.triton.server.extra_args import check_extra_args
-
-
-class ContainerSummary(Struct, frozen=True):
-    """A container of a pod template."""
-
-    name: str
-    image: str = ""
-
-
-class PodSummary(Struct, frozen=True):
-    """The containers of a pod template."""
-
-    containers: tuple[ContainerSummary, ...] = ()
-    init_containers: tuple[ContainerSummary, ...] = ()
-
-
-class TemplateSummary(Struct, frozen=True):
-    """The part of a PodTemplateSpec that the status needs."""
-
-    spec: PodSummary = PodSummary()
 
 
 class RevisionSummary(Struct, frozen=True):

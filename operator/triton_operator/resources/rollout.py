@@ -16,22 +16,16 @@ OLD_REVISIONS = 2
 _NONE = frozenset({"0", "0%"})
 
 
-def build_strategy(spec: Spec) -> Manifest:
-    """`strategy` of the Deployment."""
+def build_strategy(spec: Spec, *, in_place: bool = False) -> Manifest:
+    """`strategy` of the Deployment; with `in_place`, Auto stops an old pod before it starts a new one."""
     rollout = spec.rollout
     if rollout.strategy is Strategy.RECREATE:
         return {"type": "Recreate"}
     if rollout.strategy is Strategy.ROLLING_UPDATE:
         surge, unavailable = _surge(rollout), _unavailable(rollout)
     else:
-        surge, unavailable = (0, 1) if spec.gpu else (1, 0)
+        surge, unavailable = (0, 1) if in_place else (1, 0)
     return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}
-
-
-def replaces_in_place(spec: Spec) -> bool:
-    """Whether a rollout stops an old pod before it starts a new one."""
-    strategy = build_strategy(spec)
-    return strategy["type"] == "Recreate" or str(strategy["rollingUpdate"]["maxSurge"]) in _NONE
 
 
 def progress_deadline_seconds(spec: Spec) -> int:

@@ -112,7 +112,7 @@ def test_an_argument_that_the_release_does_not_know(kube: Kube) -> None:
 
 
 def test_no_gpu_on_any_node_and_then_one_that_is_handed_over(kube: Kube) -> None:
-    """With one GPU, the old replica is deleted before the new one starts, and the condition Available reports this."""
+    """With one GPU, there is none for a new pod, so the old one is deleted first, and the status reports this."""
     condition = kube.wait_reason("no-gpu", "InsufficientGPU")
     assert "Insufficient nvidia.com/gpu" in condition["message"]
     node = kube.list("nodes")[0]["metadata"]["name"]

@@ -87,7 +87,7 @@ def test_defaults_as_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     (digits,) = json.loads(tritonctl(capsys, "render", "-f", file, "--show-defaults", "-o", "json").out)
     assert digits["name"] == "digits"
     fields = {choice["field"] for choice in digits["choices"]}
-    assert {"spec.models[0].config", "spec.resources.requests.cpu", "rollout"} <= fields
+    assert {"spec.models[0].config", "spec.resources.requests.cpu", "spec.rollout.strategy"} <= fields
     assert not {"spec.triton.sharedMemorySize", "spec.lifecycle.startupTimeoutSeconds"} & fields
     assert all(choice["value"] or choice["field"].startswith("flag ") for choice in digits["choices"])
     assert all(choice["why"].endswith(".") for choice in digits["choices"])

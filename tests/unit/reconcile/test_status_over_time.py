@@ -38,6 +38,8 @@ async def test_a_single_replica_that_gives_its_gpu_to_its_successor_is_replaced_
     no_room = (unschedulable("0/1 nodes are available: 1 Insufficient nvidia.com/gpu."),)
     waits = a_pod("digits-2", revision=world.template_hash, node="", containers=(), conditions=no_room)
     new = a_pod("digits-2", revision=world.template_hash, containers=(prepared(), serving(ready=False)))
+    world.roll_out(a_pod(revision=world.template_hash, ready=True, labels={"pod-template-hash": "a"}), waits)
+    await world.reconcile()
     for pods, ready in (((old, waits), "RollingOut"), ((waits,), "InsufficientGPU"), ((new,), "RollingOut")):
         world.roll_out(*pods, ready_replicas=0, available_replicas=0)
         await world.reconcile()

@@ -109,11 +109,10 @@ def test_a_start_has_its_timeout_and_a_rollout_half_an_hour_more(
     assert deployment["progressDeadlineSeconds"] == deadline
 
 
-def test_gpus_are_limits_and_requests_and_replace_pods_in_place() -> None:
+def test_gpus_are_limits_and_requests() -> None:
     deployment = _children(gpu={"count": 2})["Deployment", "digits"]
     resources = deployment["spec"]["template"]["spec"]["containers"][0]["resources"]
     assert resources["limits"]["nvidia.com/gpu"] == resources["requests"]["nvidia.com/gpu"] == "2"
-    assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
 
 
 def test_requests_have_defaults_only_for_unset_resources() -> None:
