@@ -69,7 +69,10 @@ def applied_defaults(deployment: ModelDeployment, settings: Settings) -> list[Ch
         *_lifecycle(spec),
         *_rollout(spec),
         *(Choice(f"environment {each.name}", each.value, each.reason) for each in server_environment(spec)),
-        *(Choice(f"flag --{flag.name}", flag.value or "", flag.reason) for flag in flags_of(spec, server)),
+        *(
+            Choice(f"flag --{flag.name}", flag.value or "", flag.reason)
+            for flag in flags_of(spec, server, ipv6=settings.ipv6)
+        ),
     ]
 
 

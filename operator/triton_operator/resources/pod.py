@@ -47,16 +47,20 @@ from triton_operator.resources.tls import terminates_tls
 from triton_operator.resources.user_environment import container_environment
 from triton_operator.triton.prepare_contract import request as layout
 from triton_operator.triton.server.extra_args import without_overridden
-from triton_operator.triton.server.flags import Flag, server_flags
+from triton_operator.triton.server.flags import Flag, Listening, server_flags
 
 
 class Parts(NamedTuple):
-    """The inputs of a pod other than the spec; `config_name` is the ConfigMap that contains the `configs`."""
+    """The inputs of a pod other than the spec; `config_name` is the ConfigMap that contains the `configs`.
+
+    `ipv6` is that of the Settings.
+    """
 
     server: ServerImage
     operator_image: str
     config_name: str
     configs: Sequence[RenderedConfig]
+    ipv6: bool = False
 
 
 def build_pod_template(deployment: ModelDeployment, parts: Parts) -> Manifest:
@@ -83,7 +87,7 @@ def _pod_spec(deployment: ModelDeployment, parts: Parts) -> Manifest:
     pod: Manifest = {
         "terminationGracePeriodSeconds": termination(spec).grace,
         "initContainers": [_prepare_container(spec, parts.operator_image)],
-        "containers": [_triton_container(spec, parts.server)],
+        "containers": [_triton_container(spec, parts)],
         "volumes": _volumes(spec, parts, claim_name(deployment)),
     }
     if terminates_tls(spec):
@@ -120,13 +124,14 @@ def _prepare_container(spec: Spec, operator_image: str) -> Manifest:
     return prepare_container(spec, operator_image, resources=prepare_resources(spec), mounts=mounts)
 
 
-def _triton_container(spec: Spec, server: ServerImage) -> Manifest:
+def _triton_container(spec: Spec, parts: Parts) -> Manifest:
+    flags = flags_of(spec, parts.server, ipv6=parts.ipv6)
     return {
         "name": CONTAINER_TRITON,
-        "image": server.image,
+        "image": parts.server.image,
         **pull_policy(spec),
         # No `command`: the image's entrypoint runs these arguments, in NVIDIA's images and in the CPU image.
-        "args": ["tritonserver", *(flag.argument() for flag in flags_of(spec, server)), *spec.triton.extra_args],
+        "args": ["tritonserver", *(flag.argument() for flag in flags), *spec.triton.extra_args],
         **container_environment(spec),
         "ports": _triton_ports(spec),
         "resources": server_resources(spec),
@@ -157,7 +162,7 @@ def _triton_ports(spec: Spec) -> list[Manifest]:
     return [{"name": name, "containerPort": ports[name], "protocol": "TCP"} for name in names]
 
 
-def flags_of(spec: Spec, server: ServerImage) -> list[Flag]:
+def flags_of(spec: Spec, server: ServerImage, *, ipv6: bool = False) -> list[Flag]:
     """The flags that the operator sets for this deployment's server."""
     log_level = spec.triton.log_level or LogLevel.WARNING
     cache = any(model.config.response_cache for model in spec.models if model.config)
@@ -167,7 +172,7 @@ def flags_of(spec: Spec, server: ServerImage) -> list[Flag]:
         gpu=spec.gpu is not None,
         response_cache=cache,
         open_endpoints=open_endpoints(spec),
-        behind_proxy=terminates_tls(spec),
+        listening=Listening(behind_proxy=terminates_tls(spec), ipv6=ipv6),
         exit_timeout=termination(spec).exit_timeout,
     )
     return without_overridden(flags, spec.triton.extra_args)

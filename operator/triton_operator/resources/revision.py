@@ -202,7 +202,8 @@ def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, A
     request = add_configs(_preparation(spec, server), configs)
     config = {preparation.CONFIG_FILE: preparation.encode(request).decode(), **config_files(configs)}
     config_name = config_map_name(deployment.metadata.name, msgspec.json.encode(config, order="sorted"))
-    template = build_pod_template(deployment, Parts(server, settings.operator_image, config_name, configs))
+    parts = Parts(server, settings.operator_image, config_name, configs, ipv6=settings.ipv6)
+    template = build_pod_template(deployment, parts)
     template_hash = content_hash(msgspec.json.encode(template, order="sorted"), 10)
     template["metadata"]["labels"][LABEL_REVISION] = template_hash
     return Revision(

@@ -5,6 +5,7 @@ Input: a JSON file that the chart renders from its values; `runtime` and the CLI
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
@@ -33,10 +34,24 @@ class CatalogueImage(Struct, frozen=True):
 
 
 class Settings(Struct, frozen=True):
-    """The settings of an installation; the `prepare` container of serving pods runs `operator_image`."""
+    """The settings of an installation; the `prepare` container of serving pods runs `operator_image`.
+
+    `ipv6` is whether the first address of pods is an IPv6 address, at which the kubelet, Services and Prometheus reach
+    them.
+    """
 
     operator_image: str
     images: tuple[CatalogueImage, ...] = ()
+    ipv6: bool = False
+
+
+def in_cluster(settings: Settings, environment: Mapping[str, str]) -> Settings:
+    """The settings with the IP family of the cluster whose pod has this environment.
+
+    The Service `kubernetes` has one address, of the cluster's first family; pods have their first address of it, too.
+    """
+    is_ipv6 = ":" in environment.get("KUBERNETES_SERVICE_HOST", "")
+    return msgspec.structs.replace(settings, ipv6=settings.ipv6 or is_ipv6)
 
 
 class InvalidSettingsError(TritonOperatorError):

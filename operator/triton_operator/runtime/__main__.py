@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 import uvloop
@@ -13,7 +14,7 @@ from triton_operator.cluster.http import HttpCluster
 from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.reconcile.certificate_caches import IssuerContext
 from triton_operator.reconcile.reconciler import Reconciler
-from triton_operator.resources.settings import InvalidSettingsError, Settings, load
+from triton_operator.resources.settings import InvalidSettingsError, Settings, in_cluster, load
 from triton_operator.runtime import logs
 from triton_operator.runtime.options import Options, parse
 from triton_operator.runtime.process import Process
@@ -35,7 +36,7 @@ def main() -> int:
     options = parse(sys.argv[1:])
     logs.configure(options.log_level)
     try:
-        return uvloop.run(operate(options, load(options.settings)))
+        return uvloop.run(operate(options, in_cluster(load(options.settings), os.environ)))
     except (NoConnectionError, InvalidSettingsError) as error:
         logging.getLogger(__name__).critical("%s", error)
         return 2

@@ -38,7 +38,10 @@ counts of all others; the metrics port has its own access rules for that.
 _GROUPS = {Endpoint.STATISTICS: "statistics", Endpoint.MODEL_CONFIG: "model-config"}
 """The groups that `spec.triton.openEndpoints` may open, because they are read-only and do not expose tensors."""
 
-_EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 -- the pod's address is not known at rendering
+_EVERY_IPV4 = "0.0.0.0"  # noqa: S104 -- the pod's address is not known at rendering
+_EVERY_IPV6 = "ipv6:::"
+"""In the syntax of Triton's HTTP library, libevhtp. Triton 24.10 then accepts IPv6 only; it reads `::` as the IPv4
+address 255.255.255.255, and has no HTTP address for both families. For gRPC, 0.0.0.0 means both families."""
 _LOOPBACK = "127.0.0.1"
 
 CLOSED = "CLOSED:TO-ALL=never"
@@ -47,6 +50,17 @@ CLOSED = "CLOSED:TO-ALL=never"
 In HTTP/1.1, the name of a header ends at the first colon. In HTTP/2, a header name with capitals or colons is
 malformed, and gRPC resets such a call; gRPC 1.48, in releases before COMMON_SINCE, does not. See docs/decisions.
 """
+
+
+class Listening(NamedTuple):
+    """Where the server accepts connections.
+
+    `behind_proxy` is whether clients connect to the sidecar `proxy`; HTTP and gRPC then listen on loopback. `ipv6` is
+    whether clients and Prometheus reach pods at IPv6 addresses.
+    """
+
+    behind_proxy: bool = False
+    ipv6: bool = False
 
 
 class Flag(NamedTuple):
@@ -104,7 +118,7 @@ def own_flags() -> list[Flag]:
     return [
         *FIXED,
         *_restrictions(()),
-        *_listeners(""),
+        *_listeners("", "", ""),
         *_logging(LogLevel.WARNING),
         *_devices(gpu=True),
         *_devices(gpu=False),
@@ -118,21 +132,25 @@ def server_flags(
     gpu: bool,
     response_cache: bool = False,
     open_endpoints: Collection[Endpoint] = (),
-    behind_proxy: bool = False,
+    listening: Listening = Listening(),  # noqa: B008 -- immutable
     exit_timeout: int = EXIT_TIMEOUT_SECONDS,
 ) -> list[Flag]:
     """The flags of a server of this release, in the order of its command line; raises ValueError for a wrong log level.
 
     `version` is None for an image of unknown release. `log_level` is a LogLevel; below Info, the log of a failed start
     fits into the 2048 bytes of a termination message. `response_cache` is whether any model requests one.
-    `open_endpoints` are the groups that stay open to clients. `behind_proxy` is whether clients connect to the sidecar
-    `proxy`; HTTP and gRPC then listen on loopback. `exit_timeout` is in seconds.
+    `open_endpoints` are the groups that stay open to clients. `exit_timeout` is in seconds.
     """
-    fixed = [flag for flag in FIXED if not (behind_proxy and flag is _CONNECTION_AGE)]
+    every = _EVERY_IPV6 if listening.ipv6 else _EVERY_IPV4
+    fixed = [flag for flag in FIXED if not (listening.behind_proxy and flag is _CONNECTION_AGE)]
     flags = [
         *(flag._replace(value=str(exit_timeout)) if flag is _EXIT_TIMEOUT else flag for flag in fixed),
         *_restrictions(open_endpoints),
-        *_listeners(_LOOPBACK if behind_proxy else _EVERY_ADDRESS),
+        *_listeners(
+            http=_LOOPBACK if listening.behind_proxy else every,
+            grpc=_LOOPBACK if listening.behind_proxy else _EVERY_IPV4,
+            metrics=every,
+        ),
         *_logging(log_level),
         *_devices(gpu=gpu),
         *([_RESPONSE_CACHE] if response_cache else []),
@@ -163,13 +181,13 @@ def _restrictions(open_endpoints: Collection[Endpoint]) -> list[Flag]:
     ]
 
 
-def _listeners(address: str) -> list[Flag]:
+def _listeners(http: str, grpc: str, metrics: str) -> list[Flag]:
     return [
-        Flag("http-address", address, "The address for clients."),
+        Flag("http-address", http, "The address for clients."),
         Flag("http-port", str(PORT_HTTP), "Named in Services and policies."),
-        Flag("grpc-address", address, "The address for clients."),
+        Flag("grpc-address", grpc, "The address for clients."),
         Flag("grpc-port", str(PORT_GRPC), "Named in Services and policies."),
-        Flag("metrics-address", _EVERY_ADDRESS, "Set explicitly; otherwise follows the HTTP address."),
+        Flag("metrics-address", metrics, "Set explicitly; otherwise follows the HTTP address."),
         Flag("metrics-port", str(PORT_METRICS), "Named in Services and policies."),
     ]
 

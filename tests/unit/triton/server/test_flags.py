@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triton_operator.api.spec import Endpoint
-from triton_operator.triton.server.flags import ADMIN_APIS, COMMON_SINCE, FIXED, server_flags
+from triton_operator.triton.server.flags import ADMIN_APIS, COMMON_SINCE, FIXED, Listening, server_flags
 from triton_operator.triton.server.versions import Version
 
 LEVELS = ["Error", "Warning", "Info"]
@@ -109,7 +109,10 @@ def test_a_pod_without_a_gpu_disables_gpu_features() -> None:
 def test_a_server_behind_the_proxy_is_reached_on_loopback_only() -> None:
     """Metrics have a policy of their own. The proxy keeps its connections open, so they have no maximum age."""
     plain, behind = (
-        {flag.argument() for flag in server_flags(NEWEST, log_level="Warning", gpu=False, behind_proxy=behind)}
+        {
+            flag.argument()
+            for flag in server_flags(NEWEST, log_level="Warning", gpu=False, listening=Listening(behind_proxy=behind))
+        }
         for behind in (False, True)
     )
     assert behind - plain == {"--http-address=127.0.0.1", "--grpc-address=127.0.0.1"}
