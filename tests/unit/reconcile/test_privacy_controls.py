@@ -22,7 +22,8 @@ from triton_operator.reconcile.judged_control import JudgedControl
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.privacy_controls import judge_controls, summarize
 from triton_operator.reconcile.times import parse_time
-from triton_operator.resources.revision import ContainerSummary, RevisionSummary
+from triton_operator.resources.pod_summary import ContainerSummary
+from triton_operator.resources.revision import RevisionSummary
 
 NOW = parse_time("2026-06-01T00:00:00Z")
 ENFORCED, NOT_ENFORCED, UNKNOWN = ControlState.ENFORCED, ControlState.NOT_ENFORCED, ControlState.UNKNOWN
