@@ -64,6 +64,20 @@ def test_an_object_is_applied_read_listed_and_deleted(client: KubernetesClient, 
         deployments.read("digits", namespace)
 
 
+def test_a_change_sets_fields_and_keeps_the_others(client: KubernetesClient, namespace: str) -> None:
+    """A field without its neighbours, although the applied object has them from another manager."""
+    body = manifest("digits", namespace)
+    body["spec"]["rollout"] = {"revisionHistoryLimit": 3}
+    applied = Deployments(client).apply(body)
+    deployments = Deployments(client, manager="tritonctl")
+    changed = deployments.change("digits", {"spec": {"rollout": {"paused": True}}}, namespace)
+    assert changed["spec"] == applied["spec"] | {"rollout": {"revisionHistoryLimit": 3, "paused": True}}
+    with pytest.raises(InvalidRequestError, match="restartedAt"):
+        deployments.change("digits", {"spec": {"rollout": {"restartedAt": "now"}}}, namespace)
+    with pytest.raises(DeploymentNotFoundError, match='"absent" not found'):
+        deployments.change("absent", {"spec": {"rollout": {"paused": True}}}, namespace)
+
+
 def test_a_list_is_read_page_by_page(client: KubernetesClient, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No object is lost between pages."""
     monkeypatch.setattr("triton_operator.sdk.kubernetes_client._PAGE", 2)

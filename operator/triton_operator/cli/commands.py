@@ -28,6 +28,7 @@ COMMANDS = {
     "mask-model": "Write a model that masks personal data before a text model sees it.",
     "deploy": "Create or update ModelDeployments, and optionally wait until they are Ready.",
     "status": "Show whether a ModelDeployment is Ready and, if not, why.",
+    "rollout": "Follow, list, pause, resume and restart the rollouts of a ModelDeployment.",
     "infer": "Send an inference request: images, text, CSV or JSON.",
     "explain": "Show which parts of an input influenced a prediction.",
     "logs": "Print the logs of a ModelDeployment's containers.",
@@ -46,7 +47,7 @@ COMMANDS = {
 """In the order in which `--help` lists them."""
 
 PACKAGES = frozenset(
-    {"bench", "doctor", "explain", "lint", "logs", "mask-model", "privacy", "run", "status", "token", "top"}
+    {"bench", "doctor", "explain", "lint", "logs", "mask-model", "privacy", "rollout", "run", "status", "token", "top"}
 )
 """Commands that are packages."""
 

@@ -1,4 +1,4 @@
-"""ModelDeployments in a cluster: apply, read, follow and delete them.
+"""ModelDeployments in a cluster: apply, change, read, follow and delete them.
 
 Input: manifests and names. Output: objects as JSON. The clients and `tritonctl` call it; each call blocks.
 """
@@ -35,6 +35,13 @@ class Deployments:
         """
         chosen = namespace or manifest["metadata"].get("namespace", "")
         return self._client.apply(MODEL_DEPLOYMENTS, manifest, chosen, manager=self._manager, force=force)
+
+    def change(self, name: str, changes: Manifest, namespace: str = "") -> Manifest:
+        """Set fields of an existing object; other fields remain.
+
+        Raises InvalidRequestError if the schema rejects it, DeploymentNotFoundError, RejectedError, UnreachableError.
+        """
+        return self._client.change(MODEL_DEPLOYMENTS, name, changes, namespace, manager=self._manager)
 
     def read(self, name: str, namespace: str = "") -> Manifest:
         """Return the object; raises DeploymentNotFoundError, RejectedError, UnreachableError."""

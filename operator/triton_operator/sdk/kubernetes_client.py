@@ -103,6 +103,17 @@ class KubernetesClient:
         path = self.path(resource, namespace, manifest["metadata"]["name"])
         return self._json("PATCH", path, query, manifest, content="application/apply-patch+yaml")
 
+    def change(
+        self, resource: Resource, name: str, changes: Object, namespace: str | None = "", *, manager: str
+    ) -> Object:
+        """Set fields of an existing object (a JSON merge patch); other fields remain.
+
+        Raises InvalidRequestError if the schema rejects it.
+        """
+        query = {"fieldManager": manager, "fieldValidation": "Strict"}
+        path = self.path(resource, namespace, name)
+        return self._json("PATCH", path, query, changes, content="application/merge-patch+json")
+
     def create(self, path: str, body: Object) -> Object:
         """Post an object, for example a SelfSubjectAccessReview, and return the response."""
         return self._json("POST", path, {}, body)

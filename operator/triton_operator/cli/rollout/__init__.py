@@ -1,0 +1,1 @@
+"""`tritonctl rollout`."""

@@ -1,0 +1,98 @@
+"""`tritonctl rollout`: follow a rollout, list the revisions, pause and resume rollouts, and restart the pods.
+
+Input: an action and a deployment. Output: a line for each new reason until the deployment is Ready, a table, or what
+was changed. Pauses and restarts are fields of `spec.rollout`, so that they are visible in the object.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from triton_operator.cli.failures import CommandFailedError, UsageError
+from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, Output, kube_context
+from triton_operator.cli.terminal.formats import OutputFormat
+from triton_operator.cli.terminal.output import say
+from triton_operator.cli.terminal.spinner import spinner
+
+EPILOG = """\b
+Examples:
+  tritonctl rollout status digits -n models --timeout 300
+  tritonctl rollout history digits
+  tritonctl rollout pause digits
+  tritonctl rollout resume digits
+  tritonctl rollout restart digits
+\b
+To return to an earlier revision, apply the earlier ModelDeployment again: a revision has the rendered pod template,
+but not the spec.
+"""
+MANAGER = "tritonctl"
+
+
+class Action(StrEnum):
+    """What to do."""
+
+    STATUS = "status"
+    HISTORY = "history"
+    PAUSE = "pause"
+    RESUME = "resume"
+    RESTART = "restart"
+
+
+def rollout(
+    action: Annotated[Action, typer.Argument(metavar="status|history|pause|resume|restart", help="What to do.")],
+    name: Name,
+    namespace: Namespace = "",
+    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Time limit for status.")] = 600,
+    output: Output = OutputFormat.TABLE,
+    kubeconfig: Kubeconfig = "",
+    context: Context = "",
+) -> None:
+    """Follow, list, pause, resume and restart the rollouts of a ModelDeployment.
+
+    The exit status of `status` is 1 if the ModelDeployment does not become Ready.
+    """
+    from triton_operator.sdk.deployments import Deployments
+    from triton_operator.sdk.kubernetes_client import KubernetesClient
+
+    if output is not OutputFormat.TABLE and action is not Action.HISTORY:
+        raise UsageError(f"--output: {action} prints lines of text; use `tritonctl status {name} -o {output}`")
+    client = KubernetesClient(kube_context(kubeconfig, context))
+    if action is Action.STATUS:
+        _follow(Deployments(client), name, namespace, timeout)
+    elif action is Action.HISTORY:
+        from triton_operator.cli.rollout.history import print_history
+
+        print_history(client, name, namespace, output)
+    else:
+        _change(Deployments(client, manager=MANAGER), action, name, namespace)
+
+
+def _follow(deployments: Any, name: str, namespace: str, seconds: float) -> None:
+    """Print each new reason; raises CommandFailedError if the deployment does not become Ready."""
+    from triton_operator.sdk.errors import NotReadyError
+    from triton_operator.sdk.waiting import wait_until_ready
+
+    changes = deployments.follow(name, namespace, seconds=seconds)
+    try:
+        found = wait_until_ready(changes, seconds, lambda status: say(f"{status.reason}: {status.message}", err=True))
+    except NotReadyError as failure:
+        raise CommandFailedError(str(failure)) from failure
+    say(f"{found.namespace}/{found.name} Ready")
+
+
+def _change(deployments: Any, action: Action, name: str, namespace: str) -> None:
+    fields, done = _fields(action, datetime.now(UTC))
+    with spinner(f"changing {name}"):
+        changed = deployments.change(name, {"spec": {"rollout": fields}}, namespace)
+    say(f"{changed['metadata']['namespace']}/{name} {done}")
+
+
+def _fields(action: Action, now: datetime) -> tuple[dict[str, Any], str]:
+    """The fields of `spec.rollout` that the action sets, and what it has done."""
+    if action is Action.RESTART:
+        return {"restartedAt": now.isoformat(timespec="seconds").replace("+00:00", "Z")}, "restarted"
+    return {"paused": action is Action.PAUSE}, "paused" if action is Action.PAUSE else "resumed"

@@ -1,0 +1,65 @@
+"""The revisions of a deployment, oldest first.
+
+Input: its ControllerRevisions, which the operator keeps for rollbacks, and its status. Output: a row for each revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from triton_operator.api.status import RevisionStatus
+from triton_operator.cli.cluster.objects import labels_of
+from triton_operator.cli.terminal.formats import OutputFormat
+from triton_operator.cli.terminal.output import console, print_data, table
+from triton_operator.cli.terminal.spinner import spinner
+from triton_operator.cluster.observed import Kind
+from triton_operator.cluster.resource_paths import CHILDREN, MODEL_DEPLOYMENTS
+from triton_operator.sdk.cluster_objects import Object, Selection
+from triton_operator.sdk.kubernetes_client import KubernetesClient
+from triton_operator.sdk.status import read_status
+
+_HEADER = ["REVISION", "TEMPLATE", "CREATED", "IMAGE", "CURRENT", "READY"]
+
+
+def print_history(client: KubernetesClient, name: str, namespace: str, form: OutputFormat) -> None:
+    """Print the revisions of a deployment; raises SdkError."""
+    with spinner(f"reading the revisions of {name}"):
+        deployment = client.get(MODEL_DEPLOYMENTS, name, namespace)
+        selection = Selection(CHILDREN[Kind.REVISION], namespace, labels=labels_of(name))
+        revisions = client.list(selection).items
+    uid = deployment["metadata"].get("uid")
+    own = [each for each in revisions if uid in {owner.get("uid") for owner in _owners(each)}]
+    rows = history_rows(own, read_status(deployment).revisions)
+    if form is OutputFormat.TABLE:
+        console().print(table(_HEADER, [list(map(_cell, row.values())) for row in rows]))
+    else:
+        print_data(rows, form)
+
+
+def history_rows(revisions: Sequence[Object], states: Sequence[RevisionStatus]) -> list[dict[str, Any]]:
+    """A row for each ControllerRevision; `states` are those of the status, by the hash of the template."""
+    by_hash = {state.name: state for state in states}
+    return [_row(each, by_hash) for each in sorted(revisions, key=lambda each: int(each.get("revision") or 0))]
+
+
+def _row(revision: Object, states: Mapping[str, RevisionStatus]) -> dict[str, Any]:
+    data = revision.get("data") or {}
+    template = str(data.get("templateHash", ""))
+    state = states.get(template, RevisionStatus(name=template))
+    return {
+        "revision": int(revision.get("revision") or 0),
+        "template": template,
+        "created": str(revision["metadata"].get("creationTimestamp", "")),
+        "image": str(data.get("serverImage", "")),
+        "current": state.current,
+        "ready": state.ready,
+    }
+
+
+def _cell(value: Any) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def _owners(revision: Object) -> list[Object]:
+    return revision["metadata"].get("ownerReferences") or []
