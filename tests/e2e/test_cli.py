@@ -246,3 +246,16 @@ def test_kubectl_finds_the_plugin_and_its_completion(shell: Shell, kube: Kube) -
     assert "Usage: kubectl triton status" in shell("kubectl triton status --help").stdout
     kube.wait(lambda: "digits\n" in shell("kubectl __complete triton status dig").stdout, "kubectl completes a name")
     kube.wait(lambda: "linear-regression" in shell("kubectl_complete-triton status lin").stdout, "the plugin does")
+
+
+def test_rollout_pauses_resumes_restarts_and_lists_revisions(shell: Shell, kube: Kube) -> None:
+    shell("tritonctl rollout pause linear-regression")
+    kube.patch("modeldeployment", "linear-regression", {"spec": {"triton": {"logLevel": "Error"}}})
+    kube.wait_reason("linear-regression", "RolloutPaused")
+    shell("tritonctl rollout resume linear-regression")
+    assert "linear-regression Ready" in shell("tritonctl rollout status linear-regression --timeout 180").stdout
+    shell("tritonctl rollout restart linear-regression")
+    shell("tritonctl rollout status linear-regression --timeout 180")
+    history = json.loads(shell("tritonctl rollout history linear-regression -o json").stdout)
+    assert [(each["current"], each["ready"]) for each in history][-1] == (True, 1)
+    assert [each["revision"] for each in history] == [1, 2, 3]

@@ -80,6 +80,7 @@ SHOWN_BY = {
     ),
     "tritonctl --help": ("tests/unit/cli/test_start.py", '"--help"'),
     "tritonctl doctor": ("tests/e2e/test_cli.py", "tritonctl doctor"),
+    "tritonctl rollout": ("tests/e2e/test_cli.py", "tritonctl rollout restart linear-regression"),
     "tritonctl logs": ("tests/e2e/test_cli.py", "tritonctl logs digits -f"),
     "tritonctl top": ("tests/e2e/test_cli.py", "tritonctl top linear-regression"),
     "tritonctl bench": ("tests/e2e/test_cli.py", "tritonctl bench linear-regression"),
