@@ -291,6 +291,18 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
         "must not contain variables that can run code from elsewhere",
     ),
     "variable with devices": ("env", [{"name": "NVIDIA_VISIBLE_DEVICES"}], "env[0].name", "use spec.gpu"),
+    "variable from the keys of all deployments": (
+        "env",
+        [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "triton-operator-serving", "key": "a.key"}}}],
+        "env[0].valueFrom.secretKeyRef.name",
+        "name another Secret",
+    ),
+    "variables from the keys of all deployments": (
+        "envFrom",
+        [{"prefix": "A_", "secretRef": {"name": "triton-operator-serving"}}],
+        "envFrom[0].secretRef.name",
+        "name another Secret",
+    ),
     "variables without a prefix": ("envFrom", [{"secretRef": {"name": "a"}}], "envFrom", "must have prefixes"),
     "prefix of variables that preload": (
         "envFrom",

@@ -167,7 +167,7 @@ def _make_sure_hostnames_are_not_those_of_services(spec: Spec) -> None:
 def _make_sure_pods_are_not_weakened(spec: Spec, name: str) -> None:
     """All mistakes in fields that are copied into the pods, at once."""
     problems = [
-        *find_environment_problems(spec),
+        *find_environment_problems(spec, name),
         *find_metadata_problems(spec),
         *find_account_problems(spec),
         *find_template_problems(spec, name),

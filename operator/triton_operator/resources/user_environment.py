@@ -15,6 +15,7 @@ from triton_operator.api.environment import EnvFromSource, EnvVar, EnvVarSource,
 from triton_operator.api.errors import Problem
 from triton_operator.api.spec import Spec
 from triton_operator.resources.metadata import Manifest
+from triton_operator.resources.own_secrets import check_secret, own_secrets
 from triton_operator.resources.server_environment import server_environment
 
 DEVICES = (
@@ -107,17 +108,25 @@ def _source(source: EnvFromSource) -> Manifest:
     return rendered
 
 
-def find_environment_problems(spec: Spec) -> Iterator[Problem]:
-    """Every variable that the user must not set, and every `envFrom` that could set one."""
+def find_environment_problems(spec: Spec, name: str) -> Iterator[Problem]:
+    """Every variable that the user must not set, and every `envFrom` that could set one.
+
+    Also every reference to a Secret of the operator's containers. `name` is that of the object.
+    """
+    secrets = own_secrets(spec, name)
     own = {variable.name: variable.reason for variable in server_environment(spec)}
     private = spec.privacy.profile.is_private
     for index, variable in enumerate(spec.env):
         if message := why_rejected(variable.name, own, private=private):
             yield Problem(f"spec.env[{index}].name", f"{variable.name} {message}")
+        if variable.value_from and (key := variable.value_from.secret_key_ref):
+            yield from check_secret(key.name, f"spec.env[{index}].valueFrom.secretKeyRef.name", secrets)
     for index, source in enumerate(spec.env_from):
         if private and (names := _possible(source.prefix)):
             message = _PREFIX.format(f"could set variables such as {names[0]}")
             yield Problem(f"spec.envFrom[{index}].prefix", message)
+        if source.secret_ref:
+            yield from check_secret(source.secret_ref.name, f"spec.envFrom[{index}].secretRef.name", secrets)
 
 
 def why_rejected(name: str, own: dict[str, str], *, private: bool) -> str:

@@ -12,14 +12,17 @@ import yaml
 from tests.builders import SETTINGS, a_deployment
 from tests.paths import ROOT
 from triton_operator.api.errors import InvalidSpecError
+from triton_operator.api.names import AUTHORITY_SECRET, SERVING_SECRET
 from triton_operator.reconcile.validate import validate
 from triton_operator.resources import user_environment as rules
 from triton_operator.resources.build import render
+from triton_operator.resources.own_secrets import FIXED
 from triton_operator.resources.server_environment import server_environment
 
 CRD = (ROOT / "crds" / "modeldeployments.yaml").read_text()
 OPEN = {"profile": "Open"}
 LIMITED = {"limits": {"cpu": 2}}
+_MEMORY = {"limits": {"memory": "4Gi"}}
 
 
 def _containers(**spec: Any) -> dict[str, dict[str, Any]]:
@@ -31,7 +34,7 @@ def _containers(**spec: Any) -> dict[str, dict[str, Any]]:
 
 def _refusal(**spec: Any) -> str:
     with pytest.raises(InvalidSpecError) as refused:
-        validate(a_deployment(**spec).spec)
+        validate(a_deployment(**spec).spec, "digits")
     return str(refused.value)
 
 
@@ -120,6 +123,57 @@ def test_private_profiles_reject_a_prefix_with_which_such_a_variable_can_begin(p
 @pytest.mark.parametrize("prefix", ["SHOP_", "LDAP_", "PATHS_", "PY_", "ENV_"])
 def test_another_prefix_is_allowed(prefix: str) -> None:
     validate(a_deployment(envFrom=[{"prefix": prefix, "secretRef": {"name": "a"}}]).spec)
+
+
+_REPOSITORY = {"s3": {"bucket": "models"}, "credentialsSecretRef": {"name": "bucket"}}
+OWN_SECRETS: dict[str, dict[str, Any]] = {
+    SERVING_SECRET: {},
+    AUTHORITY_SECRET: {"privacy": {"tls": {"mode": "Disabled"}}},
+    "bucket": {"modelRepository": _REPOSITORY, "cache": {"size": "1Gi"}},
+    "of-a-model": {
+        "models": [{"name": "a", "modelRepository": _REPOSITORY | {"credentialsSecretRef": {"name": "of-a-model"}}}],
+        "cache": {"size": "1Gi"},
+    },
+    "registry": {"imagePullSecrets": [{"name": "registry"}]},
+    "keyset": {"decryption": {"secretRef": {"name": "keyset"}, "memory": "1Gi"}, "resources": _MEMORY},
+    "certificate": {"privacy": {"tls": {"mode": "Secret", "secretRef": {"name": "certificate"}}}},
+    "digits-tls": {"privacy": {"tls": {"mode": "CertManager", "certManager": {"issuerRef": {"name": "a"}}}}},
+}
+"""A Secret of the operator's containers, and a spec that has it."""
+
+
+@pytest.mark.parametrize("secret", OWN_SECRETS)
+def test_no_variable_reads_a_secret_of_the_operators_containers(secret: str) -> None:
+    """Models could send the keys of all deployments of the namespace to their clients."""
+    message = _refusal(**OWN_SECRETS[secret], **_variables_from(secret))
+    assert f"spec.env[0].valueFrom.secretKeyRef.name: Secret {secret} contains keys or credentials" in message
+    assert f"spec.envFrom[0].secretRef.name: Secret {secret} contains keys or credentials" in message
+    validate(a_deployment(**OWN_SECRETS[secret], **_variables_from("features")).spec, "digits")
+
+
+def test_a_pod_template_follows_the_same_rule_when_a_cache_has_the_credentials() -> None:
+    """Serving pods do not mount the credentials then."""
+    read = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "bucket", "key": "a"}}}
+    template = {"spec": {"containers": [{"name": "a", "image": "b", "env": [read]}]}}
+    assert "env[0].valueFrom.secretKeyRef.name: Secret bucket" in _refusal(
+        **OWN_SECRETS["bucket"], podTemplate=template
+    )
+
+
+def _variables_from(secret: str) -> dict[str, Any]:
+    key = {"name": secret, "key": "a"}
+    return {
+        "env": [{"name": "TOKEN", "valueFrom": {"secretKeyRef": key}}],
+        "envFrom": [{"prefix": "SHOP_", "secretRef": {"name": secret}}],
+    }
+
+
+def test_the_definition_has_the_fixed_names_of_secrets() -> None:
+    schema = yaml.safe_load(CRD)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    key = schema["env"]["items"]["properties"]["valueFrom"]["properties"]["secretKeyRef"]
+    for reference in (key, schema["envFrom"]["items"]["properties"]["secretRef"]):
+        (rule,) = reference["x-kubernetes-validations"]
+        assert set(re.findall(r"'([a-z-]+)'", rule["rule"])) == set(FIXED)
 
 
 def test_the_definition_has_the_same_names() -> None:

@@ -19,9 +19,10 @@ from triton_operator.api.names import (
 from triton_operator.api.pod_parts import Container, ContainerPort, EnvVar, TCPSocketAction, VolumeMount
 from triton_operator.api.privacy import Profile
 from triton_operator.resources.air_gap import is_by_digest
+from triton_operator.resources.own_secrets import check_secret
 from triton_operator.resources.pod_template.pod_facts import PodFacts
 from triton_operator.resources.pod_template.security import check_container_security
-from triton_operator.resources.pod_template.volumes import BY_DIGEST, check_secret
+from triton_operator.resources.pod_template.volumes import BY_DIGEST
 
 _OWN_PORTS = {
     PORT_HTTP: "http",
@@ -70,7 +71,9 @@ def check_variables(container: Container, path: str, facts: PodFacts) -> Iterato
         yield from _check_variable(variable, f"{path}.env[{index}]", facts)
     for index, source in enumerate(container.env_from):
         if source.secret_ref:
-            yield from check_secret(source.secret_ref.name, f"{path}.envFrom[{index}].secretRef.name", facts)
+            yield from check_secret(
+                source.secret_ref.name, f"{path}.envFrom[{index}].secretRef.name", facts.own_secrets
+            )
 
 
 def check_mount(mount: VolumeMount, path: str, facts: PodFacts) -> Iterator[Problem]:
@@ -83,7 +86,7 @@ def check_mount(mount: VolumeMount, path: str, facts: PodFacts) -> Iterator[Prob
 def _check_variable(variable: EnvVar, path: str, facts: PodFacts) -> Iterator[Problem]:
     source = variable.value_from
     if source and source.secret_key_ref:
-        yield from check_secret(source.secret_key_ref.name, f"{path}.valueFrom.secretKeyRef.name", facts)
+        yield from check_secret(source.secret_key_ref.name, f"{path}.valueFrom.secretKeyRef.name", facts.own_secrets)
     if source and source.file_key_ref:
         place = f"{path}.valueFrom.fileKeyRef.volumeName"
         yield from _check_volume_name(source.file_key_ref.volume_name, place, facts)

@@ -8,15 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from triton_operator.api.names import (
-    AUTHORITY_SECRET,
-    CONTAINER_PREPARE,
-    CONTAINER_PROXY,
-    CONTAINER_TRITON,
-    SERVING_SECRET,
-)
+from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_PROXY, CONTAINER_TRITON
 from triton_operator.api.privacy import Profile
 from triton_operator.api.spec import Metadata, ModelDeployment, Spec
+from triton_operator.resources.own_secrets import own_secrets
 from triton_operator.resources.pod import render_structure
 from triton_operator.resources.server_environment import server_environment
 
@@ -56,10 +51,6 @@ def gather_facts(spec: Spec, name: str, given_volumes: Iterable[str]) -> PodFact
         own_containers=frozenset(each["name"] for each in [*pod["initContainers"], *pod["containers"]]),
         own_variables={variable.name: variable.reason for variable in server_environment(spec)},
         own_volumes=frozenset(volume["name"] for volume in volumes),
-        own_secrets=frozenset({SERVING_SECRET, AUTHORITY_SECRET, *_secrets(volumes)}),
+        own_secrets=own_secrets(spec, name),
         given_volumes=frozenset(given_volumes),
     )
-
-
-def _secrets(volumes: Iterable[dict[str, Any]]) -> Iterable[str]:
-    return (volume["secret"]["secretName"] for volume in volumes if "secret" in volume)

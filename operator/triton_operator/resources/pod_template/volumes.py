@@ -13,6 +13,7 @@ from triton_operator.api.errors import Problem
 from triton_operator.api.pod_parts import ClaimVolume, CSIVolume, ProjectedVolume, Volume
 from triton_operator.api.privacy import Profile
 from triton_operator.resources.air_gap import is_by_digest
+from triton_operator.resources.own_secrets import check_secret
 from triton_operator.resources.pod_template.pod_facts import PodFacts
 
 BY_DIGEST = "must be referenced by digest (@sha256:…) under the profile AirGapped"
@@ -59,7 +60,7 @@ def check_volume(volume: Volume, path: str, facts: PodFacts) -> Iterator[Problem
     if volume.name in facts.own_volumes:
         yield Problem(f"{path}.name", f"{volume.name} is a volume of the operator; choose another name")
     if volume.secret:
-        yield from check_secret(volume.secret.secret_name, f"{path}.secret.secretName", facts)
+        yield from check_secret(volume.secret.secret_name, f"{path}.secret.secretName", facts.own_secrets)
     if volume.projected:
         yield from _check_projected(volume.projected, f"{path}.projected", facts)
     if volume.persistent_volume_claim:
@@ -73,18 +74,11 @@ def check_volume(volume: Volume, path: str, facts: PodFacts) -> Iterator[Problem
         yield from _check_driver(volume.csi, f"{path}.csi", facts)
 
 
-def check_secret(name: str, path: str, facts: PodFacts) -> Iterator[Problem]:
-    """A reference to a Secret."""
-    if name in facts.own_secrets:
-        message = f"Secret {name} contains keys or credentials that only the operator's containers may read"
-        yield Problem(path, message)
-
-
 def _check_projected(volume: ProjectedVolume, path: str, facts: PodFacts) -> Iterator[Problem]:
     for index, source in enumerate(volume.sources):
         place = f"{path}.sources[{index}]"
         if source.secret:
-            yield from check_secret(source.secret.name, f"{place}.secret.name", facts)
+            yield from check_secret(source.secret.name, f"{place}.secret.name", facts.own_secrets)
         if source.service_account_token is not None:
             yield Problem(f"{place}.serviceAccountToken", "pods have no token for a ServiceAccount; remove it")
         if source.pod_certificate is not None:
@@ -103,4 +97,6 @@ def _check_driver(volume: CSIVolume, path: str, facts: PodFacts) -> Iterator[Pro
         )
         yield Problem(path, message)
     if volume.node_publish_secret_ref:
-        yield from check_secret(volume.node_publish_secret_ref.name, f"{path}.nodePublishSecretRef.name", facts)
+        yield from check_secret(
+            volume.node_publish_secret_ref.name, f"{path}.nodePublishSecretRef.name", facts.own_secrets
+        )

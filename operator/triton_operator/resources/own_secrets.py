@@ -1,0 +1,42 @@
+"""The Secrets whose content only the operator's own containers may read, and the check of a reference to a Secret.
+
+Pure. `spec.env`, `spec.envFrom` and `spec.podTemplate` follow the same rule: models and added containers can send what
+they read to clients, or write it to their log. The names come from the spec and not from the rendered pod, because a
+cache Job mounts some of these Secrets instead of the pod. The CRD has the rule for the fixed names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from triton_operator.api.errors import Problem
+from triton_operator.api.names import AUTHORITY_SECRET, SERVING_SECRET
+from triton_operator.api.spec import Metadata, ModelDeployment, Spec
+from triton_operator.resources.proxy_container import certificate_secret
+
+FIXED = (AUTHORITY_SECRET, SERVING_SECRET)
+"""Secrets of the operator. Their names do not depend on the spec."""
+
+
+def own_secrets(spec: Spec, name: str) -> frozenset[str]:
+    """The names of these Secrets for the object with this name."""
+    certificate = certificate_secret(ModelDeployment(Metadata(name, namespace=""), spec))
+    return frozenset({*FIXED, certificate, *_of_spec(spec)})
+
+
+def _of_spec(spec: Spec) -> Iterator[str]:
+    """Credentials of repositories and registries, and the keys that decrypt models."""
+    for repository in (spec.model_repository, *(model.model_repository for model in spec.models)):
+        if repository and repository.credentials_secret_ref:
+            yield repository.credentials_secret_ref.name
+    for secret in spec.image_pull_secrets:
+        yield secret.name
+    if spec.decryption and spec.decryption.secret_ref:
+        yield spec.decryption.secret_ref.name
+
+
+def check_secret(name: str, path: str, own: frozenset[str]) -> Iterator[Problem]:
+    """A reference to a Secret; `own` are those of the operator's containers."""
+    if name in own:
+        message = f"Secret {name} contains keys or credentials that only the operator's containers may read"
+        yield Problem(path, message)
