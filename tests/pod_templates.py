@@ -83,6 +83,7 @@ GOOD: dict[str, Pod] = {
         "resourceClaims": [{"name": "nic", "resourceClaimTemplateName": "nic"}],
         "containers": [{"name": "triton", "resources": {"limits": {"rdma/hca": "1"}, "claims": [{"name": "nic"}]}}],
     },
+    "half a CPU": {"containers": [{**SIDECAR, "resources": {"requests": {"cpu": 0.5}, "limits": {"cpu": 1}}}]},
     "when images are pulled": {
         "initContainers": [{"name": "prepare", "imagePullPolicy": "Always"}],
         "containers": [{"name": "triton", "imagePullPolicy": "IfNotPresent"}],
@@ -254,6 +255,25 @@ BAD: dict[str, tuple[str, Pod]] = {
     "a certificate of the pod": (
         f"{_OF_VOLUME}.projected.sources[0].podCertificate",
         _volume(projected={"sources": [{"podCertificate": {}}]}),
+    ),
+    "a claim without a name": ("spec.resourceClaims[0]", {"resourceClaims": [{}]}),
+    "a gate without a name": ("spec.schedulingGates[0]", {"schedulingGates": [{}]}),
+    "a readiness gate without a type": ("spec.readinessGates[0]", {"readinessGates": [{}]}),
+    "an object as a type": (
+        "spec.readinessGates[0].conditionType",
+        {"readinessGates": [{"conditionType": {"a": 1}}]},
+    ),
+    "a list of containers in a command": (
+        f"{_OF_SIDECAR}.startupProbe.exec.env",
+        _sidecar(startupProbe={"exec": {"command": ["x"], "env": [1]}}),
+    ),
+    "volumes in a hook": (
+        f"{_OF_SIDECAR}.lifecycle.preStop.exec.volumes",
+        _sidecar(lifecycle={"preStop": {"exec": {"volumes": ["a"]}}}),
+    ),
+    "containers in a probe": (
+        f"{_OF_SIDECAR}.startupProbe.grpc.containers",
+        _sidecar(startupProbe={"grpc": {"port": 1, "containers": [{}]}}),
     ),
     "a volume of the operator": ("spec.volumes[0].name", {"volumes": [{"name": "models", "emptyDir": {}}]}),
 }

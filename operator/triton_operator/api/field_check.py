@@ -25,7 +25,7 @@ def unknown_fields(value: Any, kind: Any, path: str) -> Iterator[Problem]:
         for index, item in enumerate(value):
             yield from unknown_fields(item, struct, f"{path}[{index}]")
     elif isinstance(value, dict):
-        known = _fields(struct)
+        known = fields_of(struct)
         for name, member in value.items():
             if name in known:
                 yield from unknown_fields(member, known[name], f"{path}.{name}")
@@ -34,7 +34,7 @@ def unknown_fields(value: Any, kind: Any, path: str) -> Iterator[Problem]:
 
 
 @cache
-def _fields(struct: type[msgspec.Struct]) -> dict[str, Any]:
+def fields_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
     """The types of the fields by their names in JSON. Cached: msgspec compiles each annotation again."""
     return {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
 

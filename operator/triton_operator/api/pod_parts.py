@@ -16,6 +16,8 @@ from triton_operator.api.struct import Struct
 
 Unchecked: TypeAlias = dict[str, Any]
 """An object that the API server checks."""
+Quantity: TypeAlias = str | int | float
+"""An amount, such as 500m or 0.5."""
 
 
 class KeyReference(Struct, frozen=True):
@@ -35,14 +37,29 @@ class FileKeyReference(Struct, frozen=True):
     optional: bool = False
 
 
+class FieldSelector(Struct, frozen=True):
+    """A field of the pod."""
+
+    field_path: str
+    api_version: str = "v1"
+
+
+class ResourceFieldSelector(Struct, frozen=True):
+    """A request or limit of a container, in units of `divisor`."""
+
+    resource: str
+    container_name: str = ""
+    divisor: Quantity = "0"
+
+
 class EnvVarSource(Struct, frozen=True):
     """Where the value of a variable comes from."""
 
     config_map_key_ref: KeyReference | None = None
     secret_key_ref: KeyReference | None = None
     file_key_ref: FileKeyReference | None = None
-    field_ref: Unchecked | None = None
-    resource_field_ref: Unchecked | None = None
+    field_ref: FieldSelector | None = None
+    resource_field_ref: ResourceFieldSelector | None = None
 
 
 class EnvVar(Struct, frozen=True):
@@ -84,6 +101,13 @@ class ContainerPort(Struct, frozen=True):
     host_ip: str = msgspec.field(default="", name="hostIP")
 
 
+class HTTPHeader(Struct, frozen=True):
+    """A header of an HTTP request."""
+
+    name: str
+    value: str = ""
+
+
 class TCPSocketAction(Struct, frozen=True):
     """A TCP connection of the kubelet; `host` is another address than that of the pod."""
 
@@ -96,16 +120,35 @@ class HTTPGetAction(TCPSocketAction, frozen=True):
 
     path: str = ""
     scheme: str = ""
-    http_headers: tuple[Unchecked, ...] = ()
+    http_headers: tuple[HTTPHeader, ...] = ()
+
+
+class ExecAction(Struct, frozen=True):
+    """A command in the container."""
+
+    command: tuple[str, ...] = ()
+
+
+class GRPCAction(Struct, frozen=True):
+    """A gRPC health check of the kubelet."""
+
+    port: int
+    service: str = ""
+
+
+class SleepAction(Struct, frozen=True):
+    """A pause."""
+
+    seconds: int
 
 
 class Probe(Struct, frozen=True):
     """A check of the kubelet."""
 
-    exec: Unchecked | None = None
+    exec: ExecAction | None = None
     http_get: HTTPGetAction | None = None
     tcp_socket: TCPSocketAction | None = None
-    grpc: Unchecked | None = None
+    grpc: GRPCAction | None = None
     initial_delay_seconds: int = 0
     period_seconds: int = 10
     timeout_seconds: int = 1
@@ -117,10 +160,10 @@ class Probe(Struct, frozen=True):
 class LifecycleHandler(Struct, frozen=True):
     """An action of the kubelet at the start or end of a container."""
 
-    exec: Unchecked | None = None
+    exec: ExecAction | None = None
     http_get: HTTPGetAction | None = None
     tcp_socket: TCPSocketAction | None = None
-    sleep: Unchecked | None = None
+    sleep: SleepAction | None = None
 
 
 class ContainerLifecycle(Struct, frozen=True):
@@ -206,12 +249,19 @@ class VolumeMount(Struct, frozen=True):
     mount_propagation: str = "None"
 
 
+class ContainerClaim(Struct, frozen=True):
+    """A claim of the pod that a container uses."""
+
+    name: str
+    request: str = ""
+
+
 class ResourceRequirements(Struct, frozen=True):
     """Requests, limits and claims of a container."""
 
-    requests: dict[str, str | int | float] = msgspec.field(default_factory=dict)
-    limits: dict[str, str | int | float] = msgspec.field(default_factory=dict)
-    claims: tuple[Unchecked, ...] = ()
+    requests: dict[str, Quantity] = msgspec.field(default_factory=dict)
+    limits: dict[str, Quantity] = msgspec.field(default_factory=dict)
+    claims: tuple[ContainerClaim, ...] = ()
 
 
 class Container(Struct, frozen=True):
@@ -239,6 +289,22 @@ class Container(Struct, frozen=True):
     termination_message_policy: str = ""
 
 
+class DownwardFile(Struct, frozen=True):
+    """A field of the pod, or a request or limit of a container, as a file."""
+
+    path: str
+    field_ref: FieldSelector | None = None
+    resource_field_ref: ResourceFieldSelector | None = None
+    mode: int | None = None
+
+
+class DownwardVolume(Struct, frozen=True):
+    """Fields of the pod as files."""
+
+    items: tuple[DownwardFile, ...] = ()
+    default_mode: int | None = None
+
+
 class SecretVolume(Struct, frozen=True):
     """The keys of a Secret as files."""
 
@@ -261,7 +327,7 @@ class VolumeProjection(Struct, frozen=True):
 
     secret: ProjectedObject | None = None
     config_map: ProjectedObject | None = None
-    downward_api: Unchecked | None = msgspec.field(default=None, name="downwardAPI")
+    downward_api: DownwardVolume | None = msgspec.field(default=None, name="downwardAPI")
     cluster_trust_bundle: Unchecked | None = None
     service_account_token: Unchecked | None = None
     pod_certificate: Unchecked | None = None
@@ -305,12 +371,32 @@ class Volume(Struct, frozen=True):
     empty_dir: Unchecked | None = None
     config_map: Unchecked | None = None
     secret: SecretVolume | None = None
-    downward_api: Unchecked | None = msgspec.field(default=None, name="downwardAPI")
+    downward_api: DownwardVolume | None = msgspec.field(default=None, name="downwardAPI")
     projected: ProjectedVolume | None = None
     persistent_volume_claim: ClaimVolume | None = None
     ephemeral: Unchecked | None = None
     image: ImageVolume | None = None
     csi: CSIVolume | None = None
+
+
+class SchedulingGate(Struct, frozen=True):
+    """A condition before the pod is scheduled."""
+
+    name: str
+
+
+class ReadinessGate(Struct, frozen=True):
+    """A condition before the pod is ready."""
+
+    condition_type: str
+
+
+class PodClaim(Struct, frozen=True):
+    """A claim of devices."""
+
+    name: str
+    resource_claim_name: str = ""
+    resource_claim_template_name: str = ""
 
 
 class PodParts(Struct, frozen=True):
@@ -328,9 +414,9 @@ class PodParts(Struct, frozen=True):
     preemption_policy: str = ""
     runtime_class_name: str = ""
     scheduler_name: str = ""
-    scheduling_gates: tuple[LocalObjectReference, ...] = ()
-    readiness_gates: tuple[Unchecked, ...] = ()
-    resource_claims: tuple[Unchecked, ...] = ()
+    scheduling_gates: tuple[SchedulingGate, ...] = ()
+    readiness_gates: tuple[ReadinessGate, ...] = ()
+    resource_claims: tuple[PodClaim, ...] = ()
     dns_policy: str = ""
     hostname: str = ""
     subdomain: str = ""

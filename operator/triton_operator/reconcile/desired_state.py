@@ -1,10 +1,12 @@
-"""The children that a deployment should have now, and the revision that its pods run. Pure."""
+"""The children that a deployment should have now, and the revision that its pods run. Pure, except for logs."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.privacy import TLSMode
 from triton_operator.api.spec import ModelDeployment
@@ -25,6 +27,13 @@ from triton_operator.resources.proxy_policy import build_proxy_policy
 from triton_operator.resources.revision import Revision, RevisionSummary
 from triton_operator.resources.settings import Settings
 from triton_operator.triton.proxy_contract.policy import ProxyPolicy
+
+log = logging.getLogger(__name__)
+
+_UNEXPECTED = (
+    "the operator cannot render this spec, which is an error of the operator ({}); please report it with the "
+    "operator's log. Until it is corrected, use another spec"
+)
 
 
 class DesiredState(NamedTuple):
@@ -48,17 +57,45 @@ def derive_desired_state(
     """
     current = current_revision(observed)
     try:
-        validate(observed.deployment.spec, observed.deployment.metadata.name)
-        revision = _choose_revision(observed.deployment, current, settings)
-        revisions = (revision, current, *older_revisions(observed, current))
-        policy = _policy(observed.deployment, revisions, proxy_inputs)
+        return _derive(observed, current, replicas, settings, proxy_inputs)
     except InvalidSpecError as error:
-        manifests = _build(observed, current, replicas) if current else []
-        kept = observed.children.keys() - {(KINDS[each["kind"]], each["metadata"]["name"]) for each in manifests}
-        spec_error = Blocked(error.reason, str(error), permanent=True, failed=frozenset(kept))
-        return DesiredState(manifests, replicas, current.summary() if current else None, spec_error)
+        reason, message = error.reason, str(error)
+    except Exception as error:  # whatever is wrong with one spec, edits of its children are reverted
+        log.exception("cannot render %s/%s", *_name_of(observed))
+        reason, message = Reason.INVALID_SPEC, _UNEXPECTED.format(f"{type(error).__name__}: {error}")
+    manifests = _keep(observed, current, replicas)
+    kept = observed.children.keys() - {(KINDS[each["kind"]], each["metadata"]["name"]) for each in manifests}
+    spec_error = Blocked(reason, message, permanent=True, failed=frozenset(kept))
+    return DesiredState(manifests, replicas, current.summary() if current else None, spec_error)
+
+
+def _derive(
+    observed: ObservedState,
+    current: Revision | None,
+    replicas: ReplicaDecision,
+    settings: Settings,
+    proxy_inputs: ProxyInputs,
+) -> DesiredState:
+    """What should exist; raises InvalidSpecError."""
+    validate(observed.deployment.spec, observed.deployment.metadata.name)
+    revision = _choose_revision(observed.deployment, current, settings)
+    revisions = (revision, current, *older_revisions(observed, current))
+    policy = _policy(observed.deployment, revisions, proxy_inputs)
     manifests = _build_in_order(observed, revision, current, replicas, settings, policy)
     return DesiredState(manifests, replicas, revision.summary())
+
+
+def _keep(observed: ObservedState, current: Revision | None, replicas: ReplicaDecision) -> list[Manifest]:
+    """The children of the current revision; none if they depend on what cannot be rendered."""
+    try:
+        return _build(observed, current, replicas) if current else []
+    except Exception:  # the status still reports what is wrong
+        log.exception("cannot render the current revision of %s/%s", *_name_of(observed))
+        return []
+
+
+def _name_of(observed: ObservedState) -> tuple[str, str]:
+    return observed.deployment.metadata.namespace, observed.deployment.metadata.name
 
 
 def _choose_revision(deployment: ModelDeployment, current: Revision | None, settings: Settings) -> Revision:

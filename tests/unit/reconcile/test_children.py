@@ -414,6 +414,49 @@ async def test_a_policy_is_restored_even_while_the_spec_is_rejected() -> None:
     assert world.condition("Accepted").reason == "UnknownVersion"
 
 
+@pytest.mark.parametrize("fails", ["validate", "render_new_revision", "_build_in_order"])
+async def test_an_error_of_the_operator_in_one_spec_stops_neither_its_status_nor_the_repair_of_its_children(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fails: str
+) -> None:
+    world = World()
+    await world.reconcile()
+    running = world.template_hash
+
+    def fail(*_: object) -> None:
+        raise KeyError("name")
+
+    monkeypatch.setattr(desired_state, fails, fail)
+    world.edit(podLabels={"team": "vision"})
+    world.change_child(Kind.NETWORK_POLICY, fingerprint="edited")
+    world.change_child(Kind.DEPLOYMENT, fingerprint="edited")
+    world.forget_writes()
+    await world.reconcile()
+    accepted = world.condition("Accepted")
+    assert (accepted.status, accepted.reason) == (Truth.FALSE, "InvalidSpec")
+    assert "the operator cannot render this spec" in accepted.message
+    assert "KeyError: 'name'" in accepted.message
+    assert world.cluster.writes[:2] == ["apply NetworkPolicy/digits", "apply Deployment/digits"]
+    assert world.template_hash == running
+    assert "cannot render shop/digits" in caplog.text
+
+
+async def test_if_the_running_revision_cannot_be_rendered_either_nothing_is_deleted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    await world.reconcile()
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(desired_state, "build_children", fail)
+    world.edit(podLabels={"team": "vision"})
+    world.forget_writes()
+    await world.reconcile()
+    assert world.cluster.writes == ["status digits"]
+    assert world.condition("Accepted").status is Truth.FALSE
+
+
 async def test_a_rejected_child_does_not_keep_others_from_being_repaired() -> None:
     world = World()
     await world.reconcile()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
+import msgspec
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.builders import BY_DIGEST, a_body, a_deployment
+from tests.builders import BY_DIGEST, SETTINGS, a_body, a_deployment
 from tests.fakes import World
 from tests.pod_templates import BAD, GOOD, POD, SIDECAR, combined, template, weaknesses
 from tests.tritonctl import tritonctl
@@ -20,10 +22,12 @@ from triton_operator.api.pod_template import MOST_BYTES, MOST_LEVELS
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.api.status import Truth
 from triton_operator.reconcile.validate import validate
+from triton_operator.resources.build import render_new_revision
 from triton_operator.resources.isolation import LOCKED_DOWN
 from triton_operator.resources.pod import render_structure
 from triton_operator.resources.pod_template.check import find_template_problems
 from triton_operator.resources.pod_template.own_containers import FOLDERS
+from triton_operator.resources.revision import RevisionSummary
 from triton_operator.resources.strategic_merge import merge_template
 
 OPEN = {"profile": "Open"}
@@ -125,6 +129,63 @@ def test_any_content_is_judged(spec: dict[str, Any]) -> None:
         if not find_problems(deployment):
             rendered = render_structure(deployment)
             assert weaknesses(merge_template(rendered, deployment.spec.pod_template), rendered) == []
+
+
+FULL = combined(
+    [
+        *GOOD.values(),
+        {
+            "containers": [
+                {
+                    **POD["containers"][0],
+                    "startupProbe": {"exec": {"command": ["a"]}, "periodSeconds": 2},
+                    "livenessProbe": {"grpc": {"port": 1, "service": "a"}},
+                    "lifecycle": {"preStop": {"sleep": {"seconds": 1}}, "postStart": {"tcpSocket": {"port": 9100}}},
+                    "envFrom": [{"configMapRef": {"name": "a"}}],
+                    "resizePolicy": [{"resourceName": "cpu", "restartPolicy": "NotRequired"}],
+                }
+            ],
+            "affinity": {
+                "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{}]}}
+            },
+        },
+    ]
+)
+VALUES = st.sampled_from(
+    [
+        *(None, True, 0, 1, -1, 0.5, "", "a", [], {}, [{}], ["a"], [1], {"a": 1}, [[{}]], [{"name": "a"}]),
+        *({"containers": [{}]}, {"env": [1]}, {"volumes": ["a"]}, {"fieldRef": {"apiVersion": 1}}),
+        [{"name": {"a": 1}}],
+    ]
+)
+NAMES = st.sampled_from(["containers", "env", "volumes", "readinessGates", "sysctls", "fieldRef", "name", "resources"])
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Each (object or list, key) in the value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place for key, member in items for place in ((value, key), *places(member))]
+
+
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_whatever_is_accepted_can_be_rendered(data: st.DataObject) -> None:
+    """A template with any part replaced, removed or added: an error while rendering would stop all later passes."""
+    pod = copy.deepcopy(FULL)
+    for _ in range(data.draw(st.integers(1, 3))):
+        container, key = data.draw(st.sampled_from(places(pod)))
+        match data.draw(st.sampled_from(["replace", "remove", "add"])):
+            case "remove":
+                del container[key]
+            case "add" if isinstance(container, dict):
+                container[data.draw(NAMES)] = copy.deepcopy(data.draw(VALUES))
+            case _:
+                container[key] = copy.deepcopy(data.draw(VALUES))
+    deployment = a_deployment(podTemplate=template(pod))
+    if not find_problems(deployment):
+        rendered = render_new_revision(deployment, SETTINGS)
+        assert rendered.summary().containers
+        assert msgspec.json.decode(rendered.encode(), type=RevisionSummary) == rendered.summary()
 
 
 @pytest.mark.parametrize("empty", [{}, {"spec": {}}, {"metadata": {}}, {"spec": {"securityContext": None}}])
