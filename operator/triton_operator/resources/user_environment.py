@@ -21,21 +21,38 @@ from triton_operator.resources.server_environment import server_environment
 DEVICES = (
     "AMD_VISIBLE_DEVICES",
     "HABANA_VISIBLE_DEVICES",
+    "NVIDIA_GDRCOPY",
+    "NVIDIA_GDS",
     "NVIDIA_IMEX_CHANNELS",
     "NVIDIA_MIG_CONFIG_DEVICES",
     "NVIDIA_MIG_MONITOR_DEVICES",
+    "NVIDIA_MOFED",
+    "NVIDIA_NVSWITCH",
     "NVIDIA_VISIBLE_DEVICES",
 )
-"""Variables by which container runtimes give devices of the node to a container, whatever the scheduler assigned."""
+"""Variables by which container runtimes give devices of the node to a container, whatever the scheduler assigned.
+
+Some are network devices, to which a NetworkPolicy does not apply.
+"""
+ENTRYPOINT = ("PARENT_PIPE_DESCRIPTOR",)
+"""Variables that only the process that starts the server may set; the entrypoint reads them."""
 
 CODE = (
     "BASHOPTS",
     "BASH_ENV",
+    "CC",
     "CUDA_INJECTION32_PATH",
     "CUDA_INJECTION64_PATH",
+    "CXX",
     "ENV",
     "GCONV_PATH",
+    "HSA_TOOLS_LIB",
+    "NCCL_NET_PLUGIN",
+    "NCCL_PROFILER_PLUGIN",
+    "NCCL_TUNER_PLUGIN",
     "NVTX_INJECTION64_PATH",
+    "OCL_ICD_FILENAMES",
+    "OCL_ICD_VENDORS",
     "OMP_TOOL_LIBRARIES",
     "OPENSSL_CONF",
     "OPENSSL_ENGINES",
@@ -43,10 +60,12 @@ CODE = (
     "PATH",
     "PS4",
     "SHELLOPTS",
+    "TORCHINDUCTOR_CACHE_DIR",
+    "UCX_MODULE_DIR",
 )
 """Variables that make the entrypoint, Triton or a library run code from elsewhere. Bash runs commands in BASH_ENV."""
-CODE_FAMILIES = ("LD_", "PYTHON")
-"""Families of such variables: of the dynamic linker, and of Python."""
+CODE_FAMILIES = ("BASH_FUNC_", "LD_", "OMPI_MCA_", "PYTHON")
+"""Families of such variables: functions of Bash, and those of the dynamic linker, Open MPI and Python."""
 HARMLESS = (
     "PYTHONDONTWRITEBYTECODE",
     "PYTHONFAULTHANDLER",
@@ -62,6 +81,7 @@ PAYLOAD = ("GRPC_TRACE", "GRPC_VERBOSITY")
 
 _OWN = "is set by the operator ({}); remove it"
 _DEVICES = "gives the pod devices that the scheduler did not assign to it; use spec.gpu"
+_ENTRYPOINT = "is used between the server's entrypoint and its parent process; remove it"
 _CODE = "can run code from elsewhere; only the profile Open allows it"
 _PAYLOAD = "writes requests to the log; only the profile Open allows it"
 _PREFIX = (
@@ -135,6 +155,8 @@ def why_rejected(name: str, own: dict[str, str], *, private: bool) -> str:
         return _OWN.format(own[name].rstrip("."))
     if name in DEVICES:
         return _DEVICES
+    if name in ENTRYPOINT:
+        return _ENTRYPOINT
     if private and name in PAYLOAD:
         return _PAYLOAD
     if private and name not in HARMLESS and (name in CODE or name.startswith(CODE_FAMILIES)):
@@ -144,6 +166,6 @@ def why_rejected(name: str, own: dict[str, str], *, private: bool) -> str:
 
 def _possible(prefix: str) -> list[str]:
     """Rejected names that a variable with this prefix can have."""
-    names = (*CODE, *DEVICES, *PAYLOAD)
+    names = (*CODE, *DEVICES, *ENTRYPOINT, *PAYLOAD)
     families = [family for family in CODE_FAMILIES if family.startswith(prefix) or prefix.startswith(family)]
     return [*(name for name in names if name.startswith(prefix)), *(f"{family}…" for family in families)]

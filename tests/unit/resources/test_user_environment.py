@@ -21,6 +21,7 @@ from triton_operator.resources.server_environment import server_environment
 
 CRD = (ROOT / "crds" / "modeldeployments.yaml").read_text()
 OPEN = {"profile": "Open"}
+OF_FAMILIES = ["PYTHONNEW", "BASH_FUNC_exec%%", "OMPI_MCA_mca_base_component_path"]
 LIMITED = {"limits": {"cpu": 2}}
 _MEMORY = {"limits": {"memory": "4Gi"}}
 
@@ -89,7 +90,7 @@ def test_every_variable_that_weakens_the_pod_is_rejected_at_once() -> None:
 
 
 @pytest.mark.parametrize("profile", ["Private", "AirGapped"])
-@pytest.mark.parametrize("name", [*rules.CODE, *rules.PAYLOAD, "LD_AUDIT", "PYTHONPATH", "PYTHONNEW"])
+@pytest.mark.parametrize("name", [*rules.CODE, *rules.PAYLOAD, "LD_AUDIT", "PYTHONPATH", *OF_FAMILIES])
 def test_private_profiles_reject_code_from_elsewhere_and_logged_requests(name: str, profile: str) -> None:
     """The profile Open allows them, for example to preload another allocator."""
     assert name in _refusal(env=[{"name": name}], privacy={"profile": profile})
@@ -99,6 +100,19 @@ def test_private_profiles_reject_code_from_elsewhere_and_logged_requests(name: s
 @pytest.mark.parametrize("name", rules.DEVICES)
 def test_no_profile_allows_devices_that_were_not_scheduled(name: str) -> None:
     assert name in _refusal(env=[{"name": name}], privacy=OPEN)
+
+
+@pytest.mark.parametrize(
+    "name", ["NVIDIA_MOFED", "NVIDIA_GDS", "NVIDIA_GDRCOPY", "NVIDIA_NVSWITCH", "PARENT_PIPE_DESCRIPTOR"]
+)
+def test_no_profile_allows_network_devices_or_the_pipe_of_the_servers_parent(name: str) -> None:
+    """A NetworkPolicy does not apply to RDMA devices, and the entrypoint of the CPU image reads the pipe."""
+    assert f"{name} " in _refusal(env=[{"name": name}], privacy=OPEN)
+
+
+@pytest.mark.parametrize("name", ["NCCL_NET_PLUGIN", "HSA_TOOLS_LIB", "UCX_MODULE_DIR", "OCL_ICD_FILENAMES", "CC"])
+def test_plugins_and_compilers_of_libraries_are_code_from_elsewhere(name: str) -> None:
+    assert f"{name} can run code from elsewhere" in _refusal(env=[{"name": name}])
 
 
 def test_only_variables_that_the_operator_sets_are_reserved() -> None:
@@ -113,7 +127,9 @@ def test_other_variables_are_allowed(name: str) -> None:
     validate(a_deployment(env=[{"name": name}]).spec)
 
 
-@pytest.mark.parametrize("prefix", ["", "P", "PYTHON", "PYTHON_APP_", "L", "LD_", "NVIDIA_", "BASH_E", "ENV"])
+@pytest.mark.parametrize(
+    "prefix", ["", "P", "PYTHON", "PYTHON_APP_", "L", "LD_", "NVIDIA_", "BASH_E", "ENV", "BASH_FUNC_"]
+)
 def test_private_profiles_reject_a_prefix_with_which_such_a_variable_can_begin(prefix: str) -> None:
     source = {"secretRef": {"name": "a"}} | ({"prefix": prefix} if prefix else {})
     assert "spec.envFrom[0].prefix: could set variables such as " in _refusal(envFrom=[source])
@@ -184,11 +200,19 @@ def test_the_definition_has_the_same_names() -> None:
         for rule in schema["x-kubernetes-validations"]
         if "'Open'" in rule["rule"] and rule["fieldPath"] in {".env", ".envFrom"}
     }
-    (devices,) = schema["properties"]["env"]["items"]["properties"]["name"]["x-kubernetes-validations"]
-    families = {"LD_", "PYTHON"}
+    devices, pipe = schema["properties"]["env"]["items"]["properties"]["name"]["x-kubernetes-validations"]
+    families = set(rules.CODE_FAMILIES)
     assert _quoted(devices["rule"]) == set(rules.DEVICES)
+    assert _quoted(pipe["rule"]) == set(rules.ENTRYPOINT)
     assert _quoted(texts[".envTrue"]) == {*rules.CODE, *rules.PAYLOAD, *rules.HARMLESS, *families, "Open"}
-    assert _quoted(texts[".envFromFalse"]) == {*rules.CODE, *rules.PAYLOAD, *rules.DEVICES, *families, "Open"}
+    assert _quoted(texts[".envFromFalse"]) == {
+        *rules.CODE,
+        *rules.PAYLOAD,
+        *rules.DEVICES,
+        *rules.ENTRYPOINT,
+        *families,
+        "Open",
+    }
 
 
 def _quoted(rule: str) -> set[str]:
