@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 
 from triton_operator.api.errors import InvalidSpecError, Problem
-from triton_operator.api.names import child_labels
 from triton_operator.api.service import Service, ServiceType, client_ports
+from triton_operator.resources.pod_metadata import RESERVED_MESSAGE, is_reserved_label
 
 
 def check_service(service: Service) -> None:
@@ -56,9 +56,10 @@ def _twice(what: str, values: list[str]) -> Iterator[Problem]:
 
 
 def _labels(service: Service) -> Iterator[Problem]:
+    """A label of Kubernetes can, for example, give a Service to another proxy than kube-proxy."""
     for key in service.labels:
-        if key in child_labels("") or key.startswith("triton-operator.io/"):
-            yield Problem("spec.service.labels", f"{key} is a label of the operator; choose another key")
+        if is_reserved_label(key):
+            yield Problem("spec.service.labels", f"{key} {RESERVED_MESSAGE}")
 
 
 def _source_ranges(service: Service) -> Iterator[Problem]:

@@ -169,7 +169,7 @@ def _make_sure_pods_are_not_weakened(spec: Spec, name: str) -> None:
     problems = [
         *find_environment_problems(spec, name),
         *find_metadata_problems(spec),
-        *find_account_problems(spec),
+        *find_account_problems(spec, name),
         *find_template_problems(spec, name),
     ]
     if problems:

@@ -27,22 +27,33 @@ ANNOTATIONS_OF_USERS = (
 """Annotations of Kubernetes that are meant for users and do not weaken the pod."""
 
 NETWORKS = (
-    r"^([^/]*[.])?(cni[.]cncf[.]io|multus-cni[.]io|networking[.]gke[.]io|ovn[.]org|projectcalico[.]org|cilium[.]io)/"
+    r"^([^/]*[.])?(cni[.]cncf[.]io|multus-cni[.]io|networking[.]gke[.]io|ovn[.]org|projectcalico[.]org|cilium[.]io|"
+    r"antrea[.]io|tke[.]cloud[.]tencent[.]com)/"
 )
 """Annotations of network plugins. A NetworkPolicy does not apply to an additional network interface."""
 INJECTION = (
-    r"^(sidecar[.]istio[.]io/(proxyImage|userVolume|userVolumeMount)|proxy[.]istio[.]io/overrides|"
-    r"config[.]linkerd[.]io/((proxy|init|debug)-image|enable-debug-sidecar))$"
+    r"^(sidecar[.]istio[.]io/(proxyImage|userVolume|userVolumeMount|bootstrapOverride)|proxy[.]istio[.]io/overrides|"
+    r"inject[.]istio[.]io/templates|config[.]linkerd[.]io/((proxy|init|debug)-image|enable-debug-sidecar)|"
+    r"dapr[.]io/.*|vault[.]hashicorp[.]com/agent-.*|(instrumentation|sidecar)[.]opentelemetry[.]io/.*)$"
 )
-"""Annotations by which a service mesh adds containers with another image, volumes, or permission to read traffic."""
+"""Annotations by which an injector adds containers with another image, volumes, or permission to read traffic.
 
-RUNTIMES = r"^io[.](containerd|katacontainers|kubernetes[.]cri(-o)?)[./]"
-"""Annotations of container runtimes, such as devices and user namespaces. No field of the pod shows their effect."""
+Injected containers can mount the volumes of Triton, with the decrypted models, and change its environment.
+"""
+
+RUNTIMES = (
+    r"^(io[.](containerd|katacontainers|kubernetes[.]cri(-o)?)[./]|dev[.]gvisor[.]|run[.]oci[.]|"
+    r"([^/]*[.])?(nri[.](containerd[.])?io|noderesource[.]dev)/)"
+)
+"""Annotations of container runtimes and their plugins, such as devices, mounts and user namespaces.
+
+No field of the pod shows their effect.
+"""
 
 _RUNTIMES = "can give the pod devices or privileges of the container runtime; remove it"
-_RESERVED = "is reserved for Kubernetes and the operator; remove it"
+RESERVED_MESSAGE = "is reserved for Kubernetes and the operator; remove it"
 _NETWORKS = "configures the pod's network, on which the profile relies; only the profile Open allows it"
-_INJECTION = "adds an image or a volume to the pod that the profile does not check; only the profile Open allows it"
+_INJECTION = "adds a container or a volume to the pod that the profile does not check; only the profile Open allows it"
 
 
 def pod_metadata(spec: Spec, labels: Mapping[str, str], annotations: Mapping[str, str] | None = None) -> Manifest:
@@ -65,8 +76,8 @@ def find_metadata_problems(spec: Spec) -> Iterator[Problem]:
 
 def _wrong_labels(labels: Iterable[str], path: str) -> Iterator[Problem]:
     for key in labels:
-        if _is_reserved_label(key):
-            yield Problem(f"{path}[{key}]", _RESERVED)
+        if is_reserved_label(key):
+            yield Problem(f"{path}[{key}]", RESERVED_MESSAGE)
 
 
 def _wrong_annotations(annotations: Iterable[str], path: str, *, private: bool) -> Iterator[Problem]:
@@ -75,13 +86,14 @@ def _wrong_annotations(annotations: Iterable[str], path: str, *, private: bool) 
             yield Problem(f"{path}[{key}]", message)
 
 
-def _is_reserved_label(key: str) -> bool:
+def is_reserved_label(key: str) -> bool:
+    """Whether the key of a label belongs to Kubernetes or the operator."""
     return key not in LABELS_OF_USERS and bool(re.search(RESERVED, key) or re.search(SET_BY_CONTROLLERS, key))
 
 
 def _why_rejected(key: str, *, private: bool) -> str:
     if re.search(RESERVED, key) and not re.search(ANNOTATIONS_OF_USERS, key):
-        return _RESERVED
+        return RESERVED_MESSAGE
     if re.search(RUNTIMES, key):
         return _RUNTIMES
     if private and re.search(NETWORKS, key):

@@ -14,9 +14,9 @@ import msgspec
 from triton_operator.api.errors import Problem
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.resources.metadata import Manifest
-from triton_operator.resources.pod_metadata import RESERVED
+from triton_operator.resources.pod_metadata import RESERVED, RESERVED_MESSAGE
 
-_RESERVED = "is reserved for Kubernetes and the operator; remove it"
+_OURS = "{} is the account that the operator creates and deletes with the object; name another one, or remove the field"
 _NOT_OURS = "belong to the account that the operator creates; annotate the account {} itself, or remove one of both"
 
 
@@ -40,11 +40,16 @@ def pull_policy(spec: Spec) -> Manifest:
     return {"imagePullPolicy": spec.image_pull_policy.value} if spec.image_pull_policy else {}
 
 
-def find_account_problems(spec: Spec) -> Iterator[Problem]:
-    """Annotations that would have no effect, or that only Kubernetes may set."""
+def find_account_problems(spec: Spec, name: str) -> Iterator[Problem]:
+    """The account of the operator itself, and annotations that would have no effect, or that only Kubernetes may set.
+
+    `name` is that of the object.
+    """
     account = spec.service_account
+    if account.name and account.name == name:
+        yield Problem("spec.serviceAccount.name", _OURS.format(name))
     if account.name and account.annotations:
         yield Problem("spec.serviceAccount.annotations", _NOT_OURS.format(account.name))
     for key in account.annotations:
         if re.search(RESERVED, key):
-            yield Problem(f"spec.serviceAccount.annotations[{key}]", _RESERVED)
+            yield Problem(f"spec.serviceAccount.annotations[{key}]", RESERVED_MESSAGE)

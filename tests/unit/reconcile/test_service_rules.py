@@ -38,9 +38,14 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "label of the operator": (
         {"labels": {"app.kubernetes.io/instance": "other"}},
-        "labels: app.kubernetes.io/instance is a label of the operator",
+        "labels: app.kubernetes.io/instance is reserved for Kubernetes and the operator",
     ),
-    "label of a child": ({"labels": {"triton-operator.io/track": "x"}}, "labels: triton-operator.io/track is a label"),
+    "label of a child": ({"labels": {"triton-operator.io/track": "x"}}, "labels: triton-operator.io/track is reserved"),
+    "label that switches kube-proxy off": (
+        {"labels": {"service.kubernetes.io/service-proxy-name": "mine"}},
+        "labels: service.kubernetes.io/service-proxy-name is reserved",
+    ),
+    "label of a cluster service": ({"labels": {"k8s.io/cluster-service": "true"}}, "labels: k8s.io/cluster-service is"),
     "range with a host": (
         {"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.0/8", "10.1.2.3/8"]},
         r"loadBalancerSourceRanges\[1\]: 10\.1\.2\.3/8 has host bits set",
@@ -57,7 +62,11 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "node port": {"type": "NodePort", "externalTrafficPolicy": "Cluster"},
     "swapped ports": {"ports": {"http": {"port": 8001}, "grpc": {"port": 8000}}},
-    "inside": {"trafficDistribution": "PreferSameZone", "ipFamilyPolicy": "PreferDualStack", "labels": {"a/b": "c"}},
+    "inside": {
+        "trafficDistribution": "PreferSameZone",
+        "ipFamilyPolicy": "PreferDualStack",
+        "labels": {"a/b": "c", "app.kubernetes.io/part-of": "shop"},
+    },
 }
 
 

@@ -90,6 +90,15 @@ def test_other_labels_are_allowed(key: str) -> None:
         "sidecar.istio.io/proxyImage",
         "sidecar.istio.io/userVolume",
         "config.linkerd.io/enable-debug-sidecar",
+        "ipam.antrea.io/ippools",
+        "tke.cloud.tencent.com/networks",
+        "sidecar.istio.io/bootstrapOverride",
+        "inject.istio.io/templates",
+        "dapr.io/volume-mounts",
+        "dapr.io/sidecar-image",
+        "vault.hashicorp.com/agent-copy-volume-mounts",
+        "instrumentation.opentelemetry.io/inject-python",
+        "sidecar.opentelemetry.io/inject",
     ],
 )
 @pytest.mark.parametrize("profile", ["Private", "AirGapped"])
@@ -97,6 +106,27 @@ def test_private_profiles_reject_other_networks_images_and_volumes(key: str, pro
     """A NetworkPolicy does not apply to a second network, and the profile does not check injected images."""
     assert f"spec.podAnnotations[{key}]: " in _refusal(podAnnotations={key: "x"}, privacy={"profile": profile})
     validate(a_deployment(podAnnotations={key: "x"}, privacy=OPEN).spec)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "io.katacontainers.config.hypervisor.kernel_params",
+        "devices.nri.containerd.io/container.triton",
+        "mounts.nri.io/container.triton",
+        "devices.noderesource.dev/container.triton",
+        "dev.gvisor.spec.mount.cache.share",
+        "run.oci.keep_original_groups",
+    ],
+)
+def test_no_profile_allows_annotations_of_container_runtimes(key: str) -> None:
+    """The runtime gives devices, mounts or privileges that no field of the pod shows."""
+    assert f"spec.podAnnotations[{key}]: can give" in _refusal(podAnnotations={key: "x"}, privacy=OPEN)
+
+
+@pytest.mark.parametrize("key", ["dev.gvisor-docs/a", "example.com/antrea", "vault.hashicorp.com/role", "mydapr.io/a"])
+def test_similar_annotations_are_allowed(key: str) -> None:
+    validate(a_deployment(podAnnotations={key: "x"}).spec)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +147,6 @@ def test_the_definition_has_the_same_patterns() -> None:
     for text, patterns in (
         (of_profile, (rules.NETWORKS, rules.INJECTION)),
         (labels, (rules.RESERVED, rules.SET_BY_CONTROLLERS, *rules.LABELS_OF_USERS)),
-        (annotations, (rules.RESERVED, rules.ANNOTATIONS_OF_USERS)),
+        (annotations, (rules.RESERVED, rules.ANNOTATIONS_OF_USERS, rules.RUNTIMES)),
     ):
         assert [pattern for pattern in patterns if f"'{pattern}'" not in text] == []

@@ -67,11 +67,17 @@ def test_a_named_account_is_used_without_a_token_and_not_created() -> None:
         assert pod["automountServiceAccountToken"] is False
 
 
-@pytest.mark.parametrize("account", [{}, {"name": "digits"}], ids=["unnamed", "named after the object"])
-def test_the_account_of_the_operator_has_the_name_of_the_object(account: dict[str, str]) -> None:
-    children = _children(serviceAccount=account)
-    assert children["ServiceAccount"]["metadata"]["name"] == "digits"
-    assert [pod["serviceAccountName"] for pod in _pods(serviceAccount=account)] == ["digits", "digits"]
+def test_the_account_of_the_operator_has_the_name_of_the_object() -> None:
+    assert _children()["ServiceAccount"]["metadata"]["name"] == "digits"
+    assert [pod["serviceAccountName"] for pod in _pods()] == ["digits", "digits"]
+
+
+def test_the_account_of_the_operator_cannot_be_named() -> None:
+    """Its owner would seem to be the user, but the operator deletes it with the object."""
+    spec = a_deployment(serviceAccount={"name": "digits"}).spec
+    with pytest.raises(InvalidSpecError, match=r"^spec\.serviceAccount\.name: digits is the account that the operator"):
+        validate(spec, "digits")
+    validate(spec, "letters")
 
 
 def test_annotations_of_the_account_connect_it_to_an_identity_of_a_cloud() -> None:
