@@ -79,10 +79,7 @@ GOOD: dict[str, Pod] = {
     "names": {"dnsPolicy": "Default", "hostname": "digits", "subdomain": "digits-headless"},
     "a variable of Triton": {"containers": [{"name": "triton", "env": [{"name": "TZ", "value": "Asia/Shanghai"}]}]},
     "gates": {"readinessGates": [{"conditionType": "target-health.elbv2.k8s.aws/digits"}]},
-    "a network device": {
-        "resourceClaims": [{"name": "nic", "resourceClaimTemplateName": "nic"}],
-        "containers": [{"name": "triton", "resources": {"limits": {"rdma/hca": "1"}, "claims": [{"name": "nic"}]}}],
-    },
+    "huge pages": {"containers": [{"name": "triton", "resources": {"limits": {"hugepages-2Mi": "64Mi"}}}]},
     "half a CPU": {"containers": [{**SIDECAR, "resources": {"requests": {"cpu": 0.5}, "limits": {"cpu": 1}}}]},
     "when images are pulled": {
         "initContainers": [{"name": "prepare", "imagePullPolicy": "Always"}],
@@ -256,6 +253,30 @@ BAD: dict[str, tuple[str, Pod]] = {
         f"{_OF_VOLUME}.projected.sources[0].podCertificate",
         _volume(projected={"sources": [{"podCertificate": {}}]}),
     ),
+    "a function of bash": (f"{_OF_TRITON}.env[0].name", _triton(env=[{"name": "BASH_FUNC_exec%%", "value": "a"}])),
+    "a network device": (f"{_OF_TRITON}.resources.limits.rdma/hca", _triton(resources={"limits": {"rdma/hca": 1}})),
+    "a network device in a sidecar": (
+        f"{_OF_SIDECAR}.resources.limits.rdma/hca",
+        _sidecar(resources={"limits": {"rdma/hca": 1}}),
+    ),
+    "a claimed device": (
+        "spec.resourceClaims",
+        {"resourceClaims": [{"name": "nic", "resourceClaimTemplateName": "nic"}]},
+    ),
+    "a claimed device in a sidecar": (
+        f"{_OF_SIDECAR}.resources.claims",
+        _sidecar(resources={"claims": [{"name": "a"}]}),
+    ),
+    "devices of others in a sidecar": (
+        f"{_OF_SIDECAR}.env[0].name",
+        _sidecar(env=[{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]),
+    ),
+    "variables that nobody sees": (
+        f"{_OF_SIDECAR}.envFrom[0].prefix",
+        _sidecar(envFrom=[{"prefix": "NVIDIA_", "configMapRef": {"name": "a"}}]),
+    ),
+    "not a quantity": (f"{_OF_SIDECAR}.resources.limits.cpu", _sidecar(resources={"limits": {"cpu": "garbage"}})),
+    "less than nothing": (f"{_OF_SIDECAR}.resources.limits.cpu", _sidecar(resources={"limits": {"cpu": -1}})),
     "a claim without a name": ("spec.resourceClaims[0]", {"resourceClaims": [{}]}),
     "a gate without a name": ("spec.schedulingGates[0]", {"schedulingGates": [{}]}),
     "a readiness gate without a type": ("spec.readinessGates[0]", {"readinessGates": [{}]}),

@@ -46,6 +46,9 @@ _POD = _Place(
 )
 _TEMPLATE = _Place(below={"spec": _POD})
 
+_NO_GPUS: Manifest = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}
+"""Images with CUDA set this variable to `all`, and their containers would get every GPU of the node."""
+
 
 def merge_template(rendered: Manifest, template: PodTemplate) -> Manifest:
     """The rendered pod template with the user's; an empty template changes nothing."""
@@ -73,6 +76,13 @@ def _merge_entries(key: str, old: list[Manifest], new: list[Manifest], place: _P
     """The entries in their order; those that only the template has come last. Those with a place are containers."""
     entries = {entry[key]: entry for entry in old}
     for entry in new:
-        rendered = entries.get(entry[key], {"securityContext": LOCKED_DOWN})
+        rendered = entries[entry[key]] if entry[key] in entries else _added_container(entry)
         entries[entry[key]] = _merge(rendered, entry, place) if place else entry
     return list(entries.values())
+
+
+def _added_container(container: Manifest) -> Manifest:
+    """What a container has that the operator does not render."""
+    limits = container.get("resources", {}).get("limits", {})
+    # The variable has no effect on devices that the kubelet assigns to resources with a domain in their name.
+    return {"securityContext": LOCKED_DOWN, **({} if any("/" in name for name in limits) else {"env": [_NO_GPUS]})}

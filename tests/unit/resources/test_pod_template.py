@@ -141,7 +141,7 @@ FULL = combined(
                     "startupProbe": {"exec": {"command": ["a"]}, "periodSeconds": 2},
                     "livenessProbe": {"grpc": {"port": 1, "service": "a"}},
                     "lifecycle": {"preStop": {"sleep": {"seconds": 1}}, "postStart": {"tcpSocket": {"port": 9100}}},
-                    "envFrom": [{"configMapRef": {"name": "a"}}],
+                    "envFrom": [{"prefix": "A_", "configMapRef": {"name": "a"}}],
                     "resizePolicy": [{"resourceName": "cpu", "restartPolicy": "NotRequired"}],
                 }
             ],
@@ -217,6 +217,28 @@ def test_an_added_container_is_as_restricted_as_those_of_the_operator() -> None:
     assert security == {**LOCKED_DOWN, "readOnlyRootFilesystem": False}
 
 
+def test_an_added_container_gets_the_gpus_that_it_requests_and_no_others() -> None:
+    """Images with CUDA set NVIDIA_VISIBLE_DEVICES to `all`."""
+    gpu = {**SIDECAR, "name": "gpu", "resources": {"limits": {"nvidia.com/gpu": 1}}}
+    result = merged({"containers": [SIDECAR, gpu]}, gpu={"count": 1})
+    assert container(result, "shipper")["env"] == [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}]
+    assert "env" not in container(result, "gpu")
+
+
+def test_only_the_profile_open_allows_devices_to_which_no_network_policy_applies() -> None:
+    devices = {"limits": {"rdma/hca": 1, "devices.kubevirt.io/tun": 1}, "claims": [{"name": "nic"}]}
+    pod = {
+        "resourceClaims": [{"name": "nic", "resourceClaimTemplateName": "nic"}],
+        "containers": [{"name": "triton", "resources": devices}, {**SIDECAR, "resources": devices}],
+    }
+    paths = ("limits.rdma/hca", "limits.devices.kubevirt.io/tun", "claims")
+    expected = {f"spec.containers[{index}].resources.{path}" for index in (0, 1) for path in paths}
+    for profile in ("Private", "AirGapped"):
+        pod["containers"][1]["image"] = f"example.org/a{BY_DIGEST}"
+        assert problems(pod, privacy={"profile": profile}).keys() == {"spec.resourceClaims", *expected}
+    assert problems(pod, privacy=OPEN) == {}
+
+
 def test_containers_and_volumes_keep_their_order_and_additions_come_last() -> None:
     result = merged(POD)["spec"]
     assert [each["name"] for each in result["initContainers"]] == ["prepare", "proxy", "warm", "logs"]
@@ -290,6 +312,14 @@ def test_air_gapped_requires_digests_of_added_images() -> None:
             },
             "bucket",
         ),
+        (
+            {
+                "modelRepository": {"s3": {"bucket": "models"}, "credentialsSecretRef": {"name": "bucket"}},
+                "cache": {"size": "1Gi"},
+            },
+            "bucket",
+        ),
+        ({"imagePullSecrets": [{"name": "registry"}]}, "registry"),
         ({}, "triton-operator-serving"),
     ],
 )
@@ -298,7 +328,7 @@ def test_no_added_container_can_read_the_secrets_of_the_operators_containers(spe
 
     def reads(name: str) -> dict[str, Any]:
         env = [{"name": "A", "valueFrom": {"secretKeyRef": {"name": name, "key": "a"}}}]
-        sidecar = {**SIDECAR, "env": env, "envFrom": [{"secretRef": {"name": name}}]}
+        sidecar = {**SIDECAR, "env": env, "envFrom": [{"prefix": "A_", "secretRef": {"name": name}}]}
         volumes = [
             {"name": "one", "secret": {"secretName": name}},
             {"name": "two", "projected": {"sources": [{"secret": {"name": name}}]}},

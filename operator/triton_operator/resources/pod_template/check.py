@@ -20,6 +20,7 @@ from triton_operator.resources.pod_template.containers import check_added_contai
 from triton_operator.resources.pod_template.own_containers import check_own_container
 from triton_operator.resources.pod_template.pod_facts import OWN_CONTAINERS, PodFacts, gather_facts
 from triton_operator.resources.pod_template.pod_fields import split_refused
+from triton_operator.resources.pod_template.resources import check_claims
 from triton_operator.resources.pod_template.security import check_pod_security
 from triton_operator.resources.pod_template.volumes import check_volume, refused_types
 
@@ -41,7 +42,7 @@ def find_template_problems(spec: Spec, name: str) -> list[Problem]:
     facts = gather_facts(spec, name, _names(rest.get("volumes")))
     return [
         *problems,
-        *_check_pod({field: value for field, value in rest.items() if field not in _LISTS}, PATH),
+        *_check_pod({field: value for field, value in rest.items() if field not in _LISTS}, PATH, facts),
         *_check_volumes(rest.get("volumes", []), f"{PATH}.volumes", facts),
         *_check_containers(rest, PATH, facts),
     ]
@@ -68,12 +69,14 @@ def _names(items: Any) -> list[str]:
     return [name for name in named if isinstance(name, str)]
 
 
-def _check_pod(fields: dict[str, Any], path: str) -> Iterator[Problem]:
+def _check_pod(fields: dict[str, Any], path: str, facts: PodFacts) -> Iterator[Problem]:
     """The fields of the pod, each on its own, so that one of a wrong type does not hide others."""
     for name, value in fields.items():
         yield from _check_types({name: value}, PodParts, path)
         if name == "securityContext" and (parts := _read({name: value}, PodParts)):
             yield from check_pod_security(parts.security_context, f"{path}.{name}")
+        if name == "resourceClaims" and value and _read({name: value}, PodParts):
+            yield from check_claims(f"{path}.{name}", facts)
 
 
 def _check_volumes(items: Any, path: str, facts: PodFacts) -> Iterator[Problem]:

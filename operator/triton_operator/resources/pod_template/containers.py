@@ -21,6 +21,11 @@ from triton_operator.api.privacy import Profile
 from triton_operator.resources.air_gap import is_by_digest
 from triton_operator.resources.own_secrets import check_secret
 from triton_operator.resources.pod_template.pod_facts import PodFacts
+from triton_operator.resources.pod_template.resources import (
+    check_device_variable,
+    check_resources,
+    check_unseen_variables,
+)
 from triton_operator.resources.pod_template.security import check_container_security
 from triton_operator.resources.pod_template.volumes import BY_DIGEST
 
@@ -58,6 +63,11 @@ def check_added_container(container: Container, path: str, facts: PodFacts) -> I
     yield from _check_restarts(container, path)
     yield from check_container_security(container.security_context, f"{path}.securityContext")
     yield from check_variables(container, path, facts)
+    for index, variable in enumerate(container.env):
+        yield from check_device_variable(variable, f"{path}.env[{index}]")
+    for index, source in enumerate(container.env_from):
+        yield from check_unseen_variables(source, f"{path}.envFrom[{index}]", facts)
+    yield from check_resources(container.resources, f"{path}.resources", facts)
     for index, mount in enumerate(container.volume_mounts):
         yield from check_mount(mount, f"{path}.volumeMounts[{index}]", facts)
     for index, port in enumerate(container.ports):

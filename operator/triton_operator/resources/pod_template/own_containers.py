@@ -7,6 +7,7 @@ so a template cannot change them.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_PROXY, CONTAI
 from triton_operator.api.pod_parts import Container, VolumeMount
 from triton_operator.resources.pod_template.containers import check_mount, check_variables
 from triton_operator.resources.pod_template.pod_facts import OWN_CONTAINERS, PodFacts
+from triton_operator.resources.pod_template.resources import check_resources
 from triton_operator.resources.user_environment import why_rejected
 
 FOLDERS = ("/data", "/media", "/mnt", "/srv")
@@ -44,6 +46,9 @@ _OF_SPEC = {
     "memory": "spec.resources",
     "ephemeral-storage": "spec.resources",
 }
+_VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_.-]{0,127}")
+"""Names of variables, as in `spec.env`. Bash runs code in variables with names such as BASH_FUNC_exec%%."""
+_NOT_A_NAME = "is not the name of a variable: letters, digits, _, - and ., at most 128, beginning with a letter or _"
 _GPUS = ("amd.com/gpu", "gpu.intel.com/", "habana.ai/", "nvidia.com/")
 """Beginnings of the names of GPUs."""
 
@@ -73,17 +78,28 @@ def _check_variables(container: Container, path: str, facts: PodFacts) -> Iterat
     """By the same rules as `spec.env`."""
     yield from check_variables(container, path, facts)
     for index, variable in enumerate(container.env):
-        if message := why_rejected(variable.name, facts.own_variables, private=facts.profile.is_private):
+        if not _VARIABLE.fullmatch(variable.name):
+            yield Problem(f"{path}.env[{index}].name", f"{variable.name!r} {_NOT_A_NAME}")
+        elif message := why_rejected(variable.name, facts.own_variables, private=facts.profile.is_private):
             yield Problem(f"{path}.env[{index}].name", f"{variable.name} {message}")
 
 
 def _check_resources(container: Container, path: str, facts: PodFacts) -> Iterator[Problem]:
-    """Only resources for which the spec has no field, such as network devices, may be added."""
+    """Only resources for which the spec has no field, such as huge pages, may be added."""
+    place = f"{path}.resources"
+    of_spec = dict(_check_fields_of_spec(container, place, facts))
+    yield from (Problem(where, message) for where, message in of_spec.items())
+    others = check_resources(container.resources, place, facts)
+    yield from (problem for problem in others if problem.path not in of_spec)
+
+
+def _check_fields_of_spec(container: Container, path: str, facts: PodFacts) -> Iterator[tuple[str, str]]:
+    """(path, message) of each resource for which the spec has a field."""
     for kind, quantities in (("requests", container.resources.requests), ("limits", container.resources.limits)):
         for name in quantities:
             is_gpu = name.startswith(_GPUS) or name == facts.gpu
             if field := "spec.gpu" if is_gpu else _OF_SPEC.get(name):
-                yield Problem(f"{path}.resources.{kind}.{name}", f"cannot be changed here; use {field}")
+                yield f"{path}.{kind}.{name}", f"cannot be changed here; use {field}"
 
 
 def _check_mount(mount: VolumeMount, path: str, facts: PodFacts) -> Iterator[Problem]:
