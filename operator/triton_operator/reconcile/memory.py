@@ -69,7 +69,7 @@ class Converged(NamedTuple):
 class Memory:
     """Of the deployment with this uid; `applied` and `rejected` are by child.
 
-    `other_autoscalers` scaled its Deployment when they were last read.
+    `other_autoscalers` scaled its Deployment when they were last read; None if they could not be read.
     `certified`: its certificate existed. `was_interrupted`: the last pass met a transient error.
     """
 
@@ -77,7 +77,7 @@ class Memory:
     applied: dict[ChildId, Applied] = field(default_factory=dict)
     rejected: dict[ChildId, RejectedManifest] = field(default_factory=dict)
     converged: Converged | None = None
-    other_autoscalers: tuple[OtherAutoscaler, ...] = ()
+    other_autoscalers: tuple[OtherAutoscaler, ...] | None = ()
     certified: bool = False
     was_interrupted: bool = False
 

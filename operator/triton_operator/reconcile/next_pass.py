@@ -50,7 +50,7 @@ def _delays(observed: ObservedState) -> Iterator[timedelta]:
         yield max(observed.caching.retry_at - observed.now, timedelta(0))
     if pending_request(observed):
         yield ISSUANCE_INTERVAL
-    if observed.other_autoscalers:
+    if observed.other_autoscalers != ():
         yield OTHER_AUTOSCALERS_INTERVAL
     spec = observed.deployment.spec
     if any(references(spec)) or needs_cluster_keys(spec):

@@ -44,7 +44,7 @@ class ObservedState(NamedTuple):
 
     `request_events` are about the pending CertificateRequest of cert-manager.
     `opening_policies` are the NetworkPolicies of others that select its pods and allow traffic,
-    `other_autoscalers` scale the Deployment although the operator did not create them,
+    `other_autoscalers` scale the Deployment although the operator did not create them; None if it is unknown which,
     `network_probe` is the last run of `tritonctl doctor --probe`.
     """
 
@@ -58,7 +58,7 @@ class ObservedState(NamedTuple):
     pod_events: Mapping[str, tuple[PodEvent, ...]] = {}
     request_events: tuple[PodEvent, ...] = ()
     opening_policies: tuple[ObservedPolicy, ...] = ()
-    other_autoscalers: tuple[OtherAutoscaler, ...] = ()
+    other_autoscalers: tuple[OtherAutoscaler, ...] | None = ()
     network_probe: NetworkProbe | None = None
 
     @property

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 async def find_other_autoscalers(cluster: Cluster, observed: ObservedState, memory: Memory) -> None:
-    """Remember them; if they cannot be read, those of the last pass still count."""
+    """Remember them; if they cannot be read, those of the last pass still count, and without any, it is unknown."""
     if not is_scaled_by_others(observed.deployment, observed.deployment_state):
         memory.other_autoscalers = ()
         return
@@ -27,5 +27,6 @@ async def find_other_autoscalers(cluster: Cluster, observed: ObservedState, memo
         found = await cluster.other_autoscalers(metadata.namespace, metadata.name, metadata.uid)
     except ClusterError as error:
         log.warning("cannot read the HorizontalPodAutoscalers of namespace %s: %s", metadata.namespace, error)
+        memory.other_autoscalers = memory.other_autoscalers or None
         return
     memory.other_autoscalers = tuple(sorted(found, key=lambda other: other.name))

@@ -23,9 +23,12 @@ class ReplicaDecision(NamedTuple):
 
 
 def decide_replicas(
-    deployment: ModelDeployment, live: DeploymentState | None, others: Sequence[OtherAutoscaler] = ()
+    deployment: ModelDeployment, live: DeploymentState | None, others: Sequence[OtherAutoscaler] | None = ()
 ) -> ReplicaDecision:
-    """What to apply, given the live Deployment (None if it does not exist yet) and the autoscalers of others."""
+    """What to apply, given the live Deployment and the autoscalers of others.
+
+    The Deployment is None if it does not exist yet, the autoscalers are None if they could not be read.
+    """
     spec = deployment.spec
     if spec.suspend:
         return ReplicaDecision(0)
@@ -40,7 +43,7 @@ def decide_replicas(
 
 
 def desired_replicas(
-    deployment: ModelDeployment, live: DeploymentState | None, others: Sequence[OtherAutoscaler] = ()
+    deployment: ModelDeployment, live: DeploymentState | None, others: Sequence[OtherAutoscaler] | None = ()
 ) -> int:
     """How many pods there should be now."""
     count = decide_replicas(deployment, live, others).apply
@@ -63,8 +66,15 @@ def is_scaled_by_others(deployment: ModelDeployment, live: DeploymentState | Non
     )
 
 
-def _is_left_to(others: Sequence[OtherAutoscaler], requested: int, live: DeploymentState | None) -> bool:
-    """Whether an autoscaler of others controls the count; at 0 replicas, a HorizontalPodAutoscaler is inactive."""
-    if not others or live is None or live.owns_replicas or requested == 0:
+def _is_left_to(others: Sequence[OtherAutoscaler] | None, requested: int, live: DeploymentState | None) -> bool:
+    """Whether an autoscaler of others controls the count; at 0 replicas, a HorizontalPodAutoscaler is inactive.
+
+    As long as it is unknown whether there is one, the count stays: a wrong one may stop most of the pods.
+    """
+    if live is None or live.owns_replicas or requested == 0:
+        return False
+    if others is None:
+        return True
+    if not others:
         return False
     return live.replicas > 0 or any(other.may_stop for other in others)

@@ -31,6 +31,10 @@ _ADAPTERS = {
 }
 """Who serves the metrics, by the reasons of the HorizontalPodAutoscaler controller."""
 _SINCE = "at the last change, "
+_UNREADABLE = (
+    "another program has set the number of replicas, and the operator cannot read the HorizontalPodAutoscalers of the "
+    "namespace, so it does not change the number"
+)
 _AMBIGUOUS = "delete the other autoscalers, or remove spec.autoscaling"
 
 
@@ -57,6 +61,8 @@ def _judge_others(observed: ObservedState) -> Verdict | None:
     others = observed.other_autoscalers
     if decide_replicas(observed.deployment, observed.deployment_state, others).apply is not None:
         return None
+    if others is None:
+        return Verdict(Truth.UNKNOWN, Reason.SCALING_NOT_READY, _UNREADABLE)
     return Verdict(Truth.FALSE, Reason.OTHER_AUTOSCALER, _describe_others(others, observed.deployment))
 
 

@@ -161,6 +161,28 @@ async def test_a_restarted_operator_does_not_revert_it_either() -> None:
     assert live(world).replicas == 5
 
 
+async def test_a_restarted_operator_that_cannot_read_autoscalers_leaves_the_count_until_it_can() -> None:
+    world = await scaled_by(THEIRS, replicas=50)
+    await world.reconcile()
+    world.cluster.autoscalers = UnavailableError("busy")
+    world.new_operator()
+    assert await world.reconcile() == 30, "it tries again"
+    assert live(world).replicas == 50
+    assert "cannot read the HorizontalPodAutoscalers" in world.condition("ScalingActive").message
+    world.cluster.autoscalers = ()
+    await world.reconcile()
+    assert live(world).replicas == 2, "there is none any more"
+
+
+async def test_a_new_autoscaler_that_cannot_be_read_counts_as_well() -> None:
+    world = await scaled_by()
+    await world.reconcile()
+    scale(world, 7)
+    world.cluster.autoscalers = UnavailableError("busy")
+    await world.reconcile()
+    assert live(world).replicas == 7
+
+
 async def test_autoscaling_of_the_spec_replaces_it() -> None:
     """Kubernetes itself reports two autoscalers of the same pods, as AmbiguousSelector."""
     world = await scaled_by(THEIRS)
