@@ -7,6 +7,7 @@ from typing import NamedTuple
 from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.history import past_revisions
 from triton_operator.reconcile.pods import is_over
+from triton_operator.resources.pod_template.pod_facts import OWN_CONTAINERS
 from triton_operator.resources.revision import RevisionSummary
 
 
@@ -18,6 +19,12 @@ class RevisionsInUse(NamedTuple):
 
     revisions: tuple[RevisionSummary, ...]
     foreign_pods: tuple[str, ...]
+
+    @property
+    def added_containers(self) -> tuple[str, ...]:
+        """The names of the containers that `spec.podTemplate` adds, in any of the revisions."""
+        names = (container.name for revision in self.revisions for container in revision.containers)
+        return tuple(dict.fromkeys(name for name in names if name not in OWN_CONTAINERS))
 
 
 def revisions_in_use(assessment: Assessment) -> RevisionsInUse:

@@ -9,6 +9,7 @@ from triton_operator.api.privacy import Profile
 from triton_operator.api.status import ControlName, ControlState, Truth
 from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.judged_control import JudgedControl, enforced, not_enforced, not_rendered
+from triton_operator.reconcile.messages import join
 from triton_operator.reconcile.revisions_in_use import RevisionsInUse
 from triton_operator.reconcile.vulnerability import judge_vulnerability
 from triton_operator.resources.air_gap import is_by_digest
@@ -54,9 +55,15 @@ def _model_sources(used: RevisionsInUse) -> JudgedControl:
         message = (
             "every pod serves signed models, from an image by digest, a claim, or a cache that is filled from inside"
         )
-        return enforced(ControlName.MODEL_SOURCES, message)
+        return enforced(ControlName.MODEL_SOURCES, join(message, _substitutes(used)))
     message = "pods of an earlier spec, to which the rules of the profile AirGapped did not apply, still exist"
     return not_enforced(ControlName.MODEL_SOURCES, Reason.NOT_AIR_GAPPED, message)
+
+
+def _substitutes(used: RevisionsInUse) -> str:
+    """Who can answer without the models: one that listens on Triton's port of the loopback first. "" for nobody."""
+    added = ", ".join(used.added_containers)
+    return f"containers of spec.podTemplate can answer in Triton's place: {added}" if added else ""
 
 
 def _images_by_digest(used: RevisionsInUse) -> JudgedControl:

@@ -18,7 +18,6 @@ from triton_operator.reconcile.issuance import describe_renewal
 from triton_operator.reconcile.judged_control import JudgedControl, enforced, not_enforced, not_rendered, unknown
 from triton_operator.reconcile.messages import join
 from triton_operator.reconcile.revisions_in_use import RevisionsInUse
-from triton_operator.resources.pod_template.pod_facts import OWN_CONTAINERS
 
 
 def judge_traffic(assessment: Assessment, used: RevisionsInUse) -> Iterator[JudgedControl]:
@@ -67,10 +66,13 @@ def _why_plain(assessment: Assessment, mode: TLSMode | None) -> str:
 
 
 def _unchecked(used: RevisionsInUse) -> str:
-    """Who reaches Triton without the proxy: containers of a pod share its loopback. "" if there is no other one."""
-    names = (container.name for revision in used.revisions for container in revision.containers)
-    added = dict.fromkeys(name for name in names if name not in OWN_CONTAINERS)
-    return f"containers of spec.podTemplate reach Triton without it: {', '.join(added)}" if added else ""
+    """Who reaches Triton without the proxy: containers of a pod share its loopback. "" if there is no other one.
+
+    One that listens on Triton's port before Triton does receives the requests.
+    """
+    if not (added := ", ".join(used.added_containers)):
+        return ""
+    return f"containers of spec.podTemplate reach Triton without it, and can answer in its place: {added}"
 
 
 def _callers(assessment: Assessment, tls: JudgedControl, unchecked: str) -> JudgedControl:

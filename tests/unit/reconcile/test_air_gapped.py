@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tests.builders import AIR_GAPPED, AIR_GAPPED_SETTINGS, SETTINGS, a_pod
+from tests.builders import AIR_GAPPED, AIR_GAPPED_SETTINGS, BY_DIGEST, SETTINGS, a_pod
 from tests.fakes import World
 from triton_operator.api.conditions import ACCEPTED, PRIVACY_ENFORCED, STALLED
 from triton_operator.api.network_probe import NetworkProbe
@@ -142,6 +142,16 @@ async def test_pods_with_tagged_images_are_not_air_gapped() -> None:
     world.edit(privacy=PRIVATE)
     await world.reconcile()
     assert world.condition(PRIVACY_ENFORCED).status is Truth.TRUE
+
+
+async def test_added_containers_are_named_because_no_signature_covers_what_they_answer() -> None:
+    """A sidecar that starts before Triton can listen on its port of the loopback."""
+    assert "spec.podTemplate" not in (await serving()).control("ModelSources").message
+    added = {"name": "shipper", "image": f"example.org/shipper{BY_DIGEST}"}
+    world = await serving(podTemplate={"spec": {"containers": [added]}})
+    control = world.control("ModelSources")
+    assert control.state is ENFORCED
+    assert "containers of spec.podTemplate can answer in Triton's place: shipper" in control.message
 
 
 async def test_pods_of_an_earlier_revision_count_until_they_end() -> None:
