@@ -58,6 +58,7 @@ GOOD: dict[str, Pod] = {
         "hostIPC": False,
         "shareProcessNamespace": False,
         "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
     },
     "groups and safe sysctls": {
         "securityContext": {
@@ -115,7 +116,7 @@ def _volume(**source: Any) -> Pod:
 
 def _mounted_in_triton(path: str, **fields: Any) -> Pod:
     mount = {"name": "extra", "mountPath": path, **fields}
-    return {**_volume(emptyDir={}), **_triton(volumeMounts=[mount])}
+    return {**_volume(emptyDir={"sizeLimit": "1Gi"}), **_triton(volumeMounts=[mount])}
 
 
 _OF_SIDECAR, _OF_TRITON, _OF_VOLUME = "spec.containers[0]", "spec.containers[0]", "spec.volumes[0]"
@@ -124,7 +125,14 @@ _PROBE = {"httpGet": {"port": 80, "host": "169.254.169.254"}}
 BAD: dict[str, tuple[str, Pod]] = {
     **{
         f"{name} is true": (f"spec.{name}", {name: True})
-        for name in ("hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "automountServiceAccountToken")
+        for name in (
+            "hostNetwork",
+            "hostPID",
+            "hostIPC",
+            "shareProcessNamespace",
+            "automountServiceAccountToken",
+            "enableServiceLinks",
+        )
     },
     "another account": ("spec.serviceAccountName", {"serviceAccountName": "admin"}),
     "the old field of accounts": ("spec.serviceAccount", {"serviceAccount": "admin"}),
@@ -186,7 +194,7 @@ BAD: dict[str, tuple[str, Pod]] = {
     "mounts of the node": (
         f"{_OF_SIDECAR}.volumeMounts[0].mountPropagation",
         {
-            **_volume(emptyDir={}),
+            **_volume(emptyDir={"sizeLimit": "1Gi"}),
             **_sidecar(volumeMounts=[{"name": "extra", "mountPath": "/a", "mountPropagation": "Bidirectional"}]),
         },
     ),
@@ -277,6 +285,19 @@ BAD: dict[str, tuple[str, Pod]] = {
     ),
     "not a quantity": (f"{_OF_SIDECAR}.resources.limits.cpu", _sidecar(resources={"limits": {"cpu": "garbage"}})),
     "less than nothing": (f"{_OF_SIDECAR}.resources.limits.cpu", _sidecar(resources={"limits": {"cpu": -1}})),
+    "a volume without a limit": (f"{_OF_VOLUME}.emptyDir.sizeLimit", _volume(emptyDir={"medium": "Memory"})),
+    "a limit that is no quantity": (f"{_OF_VOLUME}.emptyDir.sizeLimit", _volume(emptyDir={"sizeLimit": "much"})),
+    "a volume without a source": (_OF_VOLUME, _volume()),
+    "a volume with two sources": (_OF_VOLUME, _volume(emptyDir={"sizeLimit": 1}, configMap={"name": "a"})),
+    "a signal": (f"{_OF_SIDECAR}.lifecycle.stopSignal", _sidecar(lifecycle={"stopSignal": "SIGUSR1"})),
+    "a port that is used twice": (
+        f"{_OF_SIDECAR}.ports",
+        _sidecar(ports=[{"containerPort": 9100, "name": "a"}, {"containerPort": 9100, "name": "b", "protocol": "TCP"}]),
+    ),
+    "privileged ports for everybody": (
+        "spec.securityContext.sysctls[0].name",
+        {"securityContext": {"sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]}},
+    ),
     "a claim without a name": ("spec.resourceClaims[0]", {"resourceClaims": [{}]}),
     "a gate without a name": ("spec.schedulingGates[0]", {"schedulingGates": [{}]}),
     "a readiness gate without a type": ("spec.readinessGates[0]", {"readinessGates": [{}]}),
@@ -296,7 +317,10 @@ BAD: dict[str, tuple[str, Pod]] = {
         f"{_OF_SIDECAR}.startupProbe.grpc.containers",
         _sidecar(startupProbe={"grpc": {"port": 1, "containers": [{}]}}),
     ),
-    "a volume of the operator": ("spec.volumes[0].name", {"volumes": [{"name": "models", "emptyDir": {}}]}),
+    "a volume of the operator": (
+        "spec.volumes[0].name",
+        {"volumes": [{"name": "models", "emptyDir": {"sizeLimit": "1Gi"}}]},
+    ),
 }
 """The path of the problem, and the template."""
 
@@ -332,6 +356,7 @@ def _of_pod(merged: Pod, rendered: Pod) -> Iterator[str]:
         "hostIPC",
         "shareProcessNamespace",
         "automountServiceAccountToken",
+        "enableServiceLinks",
         "serviceAccountName",
         "terminationGracePeriodSeconds",
     ):

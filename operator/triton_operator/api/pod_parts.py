@@ -181,7 +181,7 @@ class Capabilities(Struct, frozen=True):
     drop: tuple[str, ...] = ("ALL",)
 
 
-class Profile(Struct, frozen=True):
+class SecurityProfile(Struct, frozen=True):
     """A seccomp or AppArmor profile."""
 
     type: str
@@ -208,8 +208,8 @@ class ContainerSecurityContext(Struct, frozen=True):
     run_as_group: int | None = None
     capabilities: Capabilities = Capabilities()
     proc_mount: str = "Default"
-    seccomp_profile: Profile | None = None
-    app_armor_profile: Profile | None = None
+    seccomp_profile: SecurityProfile | None = None
+    app_armor_profile: SecurityProfile | None = None
     se_linux_options: SELinuxOptions | None = None
 
 
@@ -230,8 +230,8 @@ class PodSecurityContext(Struct, frozen=True):
     fs_group_change_policy: str = ""
     supplemental_groups: tuple[int, ...] = ()
     supplemental_groups_policy: str = ""
-    seccomp_profile: Profile | None = None
-    app_armor_profile: Profile | None = None
+    seccomp_profile: SecurityProfile | None = None
+    app_armor_profile: SecurityProfile | None = None
     se_linux_options: SELinuxOptions | None = None
     se_linux_change_policy: str = ""
     sysctls: tuple[Sysctl, ...] = ()
@@ -305,6 +305,13 @@ class DownwardVolume(Struct, frozen=True):
     default_mode: int | None = None
 
 
+class EmptyDirVolume(Struct, frozen=True):
+    """An empty folder on the node's disk, or in memory."""
+
+    medium: str = ""
+    size_limit: Quantity | None = None
+
+
 class SecretVolume(Struct, frozen=True):
     """The keys of a Secret as files."""
 
@@ -368,7 +375,7 @@ class Volume(Struct, frozen=True):
     """A volume of one of the types that the Pod Security level `restricted` allows."""
 
     name: str
-    empty_dir: Unchecked | None = None
+    empty_dir: EmptyDirVolume | None = None
     config_map: Unchecked | None = None
     secret: SecretVolume | None = None
     downward_api: DownwardVolume | None = msgspec.field(default=None, name="downwardAPI")

@@ -151,7 +151,7 @@ FULL = combined(
         },
     ]
 )
-VALUES = st.sampled_from(
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
     [
         *(None, True, 0, 1, -1, 0.5, "", "a", [], {}, [{}], ["a"], [1], {"a": 1}, [[{}]], [{"name": "a"}]),
         *({"containers": [{}]}, {"env": [1]}, {"volumes": ["a"]}, {"fieldRef": {"apiVersion": 1}}),
@@ -200,7 +200,7 @@ def test_null_never_removes_what_the_operator_sets() -> None:
     pod = {
         "securityContext": {"runAsNonRoot": None},
         "hostNetwork": None,
-        "volumes": [{"name": "a", "emptyDir": {}}],
+        "volumes": [{"name": "a", "emptyDir": {"sizeLimit": "1Gi"}}],
         "containers": [{"name": "triton", "securityContext": None, "args": None}],
     }
     base = render_structure(a_deployment())
@@ -266,7 +266,10 @@ def test_triton_can_mount_added_volumes_where_no_image_has_programs() -> None:
 def test_with_decryption_triton_cannot_write_to_added_volumes() -> None:
     """Otherwise a backend could write the plaintext to a disk."""
     mount = {"name": "a", "mountPath": "/mnt/a"}
-    pod = {"volumes": [{"name": "a", "emptyDir": {}}], "containers": [{"name": "triton", "volumeMounts": [mount]}]}
+    pod = {
+        "volumes": [{"name": "a", "emptyDir": {"sizeLimit": "1Gi"}}],
+        "containers": [{"name": "triton", "volumeMounts": [mount]}],
+    }
     assert problems(pod) == {}
     assert problems(pod, **DECRYPTED).keys() == {"spec.containers[0].volumeMounts[0].readOnly"}
 
@@ -351,7 +354,9 @@ def test_no_added_container_can_mount_a_volume_of_the_operator(spec: dict[str, A
     for name in volumes:
         sidecar = {**SIDECAR, "volumeMounts": [{"name": name, "mountPath": "/a"}]}
         assert problems({"containers": [sidecar]}, **spec).keys() == {"spec.containers[0].volumeMounts[0].name"}
-        assert problems({"volumes": [{"name": name, "emptyDir": {}}]}, **spec).keys() == {"spec.volumes[0].name"}
+        assert problems({"volumes": [{"name": name, "emptyDir": {"sizeLimit": "1Gi"}}]}, **spec).keys() == {
+            "spec.volumes[0].name"
+        }
 
 
 def test_the_name_of_the_proxy_is_reserved_in_pods_without_it() -> None:

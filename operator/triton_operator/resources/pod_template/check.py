@@ -22,7 +22,7 @@ from triton_operator.resources.pod_template.pod_facts import OWN_CONTAINERS, Pod
 from triton_operator.resources.pod_template.pod_fields import split_refused
 from triton_operator.resources.pod_template.resources import check_claims
 from triton_operator.resources.pod_template.security import check_pod_security
-from triton_operator.resources.pod_template.volumes import check_volume, refused_types
+from triton_operator.resources.pod_template.volumes import check_sources, check_volume, refused_types
 
 PATH = "spec.podTemplate.spec"
 
@@ -86,6 +86,7 @@ def _check_volumes(items: Any, path: str, facts: PodFacts) -> Iterator[Problem]:
         refused = {problem.path.rpartition(".")[2] for problem in problems}
         rest = {name: value for name, value in item.items() if name not in refused}
         yield from problems
+        yield from check_sources(item, place)
         yield from _check_types(rest, Volume, place)
         if volume := _read(rest, Volume):
             yield from check_volume(volume, place, facts)

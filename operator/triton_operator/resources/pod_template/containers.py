@@ -5,7 +5,8 @@ Pure. Such a container shares the pod's network with Triton, but no volume, proc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from triton_operator.api.errors import Problem
@@ -70,6 +71,8 @@ def check_added_container(container: Container, path: str, facts: PodFacts) -> I
     yield from check_resources(container.resources, f"{path}.resources", facts)
     for index, mount in enumerate(container.volume_mounts):
         yield from check_mount(mount, f"{path}.volumeMounts[{index}]", facts)
+    for twice in _twice((port.container_port, port.protocol) for port in container.ports):
+        yield Problem(f"{path}.ports", f"{twice[0]}/{twice[1]} is used twice")
     for index, port in enumerate(container.ports):
         yield from _check_port(port, f"{path}.ports[{index}]")
     yield from _check_actions(container, path)
@@ -116,6 +119,10 @@ def _check_restarts(container: Container, path: str) -> Iterator[Problem]:
         yield Problem(f"{path}.restartPolicy", message)
 
 
+def _twice(keys: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return [key for key, count in Counter(keys).items() if count > 1]
+
+
 def _check_port(port: ContainerPort, path: str) -> Iterator[Problem]:
     if port.host_port:
         yield Problem(f"{path}.hostPort", "must be omitted, because it opens a port of the node")
@@ -138,6 +145,9 @@ def _check_actions(container: Container, path: str) -> Iterator[Problem]:
         if probe:
             yield from _check_host(f"{path}.{name}", probe.http_get, probe.tcp_socket)
     lifecycle = container.lifecycle
+    if lifecycle and lifecycle.stop_signal:
+        message = "is not supported, because Kubernetes requires spec.os for it; use preStop, or let the program exit"
+        yield Problem(f"{path}.lifecycle.stopSignal", message)
     for name, handler in (("postStart", lifecycle.post_start), ("preStop", lifecycle.pre_stop)) if lifecycle else ():
         if handler:
             yield from _check_host(f"{path}.lifecycle.{name}", handler.http_get, handler.tcp_socket)

@@ -14,6 +14,7 @@ _NAMESPACE = "must not be true, because it removes the isolation from the node"
 
 MUST_BE_FALSE = {
     "automountServiceAccountToken": "must not be true, because pods have no token for a ServiceAccount",
+    "enableServiceLinks": "must not be true, because pods get no variables about the Services of the namespace",
     "hostIPC": _NAMESPACE,
     "hostNetwork": "must not be true, because no network policy restricts the node's network",
     "hostPID": _NAMESPACE,

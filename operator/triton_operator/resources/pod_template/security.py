@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from triton_operator.api.errors import Problem
-from triton_operator.api.pod_parts import ContainerSecurityContext, PodSecurityContext, Profile
+from triton_operator.api.pod_parts import ContainerSecurityContext, PodSecurityContext, SecurityProfile
 from triton_operator.resources.proxy_container import PROXY_UID
 
 _SAFE_SYSCTLS = frozenset(
@@ -16,7 +16,6 @@ _SAFE_SYSCTLS = frozenset(
         "kernel.shm_rmid_forced",
         "net.ipv4.ip_local_port_range",
         "net.ipv4.ip_local_reserved_ports",
-        "net.ipv4.ip_unprivileged_port_start",
         "net.ipv4.ping_group_range",
         "net.ipv4.tcp_fin_timeout",
         "net.ipv4.tcp_keepalive_intvl",
@@ -27,7 +26,9 @@ _SAFE_SYSCTLS = frozenset(
         "net.ipv4.tcp_wmem",
     }
 )
-"""The sysctls that the Pod Security levels allow; they affect the pod only."""
+"""The sysctls that the Pod Security levels allow; they affect the pod only.
+
+Without `net.ipv4.ip_unprivileged_port_start`, which contradicts the dropped capabilities."""
 
 _ROOT = "must not be 0, because no container runs as root"
 _OF_PROXY = f"must not be {PROXY_UID}, which is the user of the sidecar proxy"
@@ -71,6 +72,6 @@ def _check_common(context: PodSecurityContext | ContainerSecurityContext, path: 
         yield Problem(f"{path}.seLinuxOptions", "must contain no other member than level")
 
 
-def _check_profile(profile: Profile | None, path: str) -> Iterator[Problem]:
+def _check_profile(profile: SecurityProfile | None, path: str) -> Iterator[Problem]:
     if profile and profile.type != "RuntimeDefault":
         yield Problem(f"{path}.type", f"must be RuntimeDefault, not {profile.type}")

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from triton_operator.api.errors import Problem
-from triton_operator.api.pod_parts import ClaimVolume, CSIVolume, ProjectedVolume, Volume
+from triton_operator.api.pod_parts import ClaimVolume, CSIVolume, EmptyDirVolume, ProjectedVolume, Volume
 from triton_operator.api.privacy import Profile
 from triton_operator.resources.air_gap import is_by_digest
 from triton_operator.resources.own_secrets import check_secret
 from triton_operator.resources.pod_template.pod_facts import PodFacts
+from triton_operator.resources.pod_template.resources import check_quantity
 
 BY_DIGEST = "must be referenced by digest (@sha256:…) under the profile AirGapped"
 
@@ -55,10 +56,20 @@ def refused_types(volume: dict[str, Any], path: str) -> Iterator[Problem]:
         yield Problem(f"{path}.{name}", _REFUSED_TYPE.format(name))
 
 
+def check_sources(volume: dict[str, Any], path: str) -> Iterator[Problem]:
+    """The number of sources, of whatever type they are."""
+    sources = sorted(volume.keys() - {"name"})
+    if len(sources) != 1:
+        given = f"not {', '.join(sources)}" if sources else "such as emptyDir or configMap"
+        yield Problem(path, f"must have exactly one source, {given}")
+
+
 def check_volume(volume: Volume, path: str, facts: PodFacts) -> Iterator[Problem]:
     """A volume that the template adds."""
     if volume.name in facts.own_volumes:
         yield Problem(f"{path}.name", f"{volume.name} is a volume of the operator; choose another name")
+    if volume.empty_dir:
+        yield from _check_size(volume.empty_dir, f"{path}.emptyDir.sizeLimit")
     if volume.secret:
         yield from check_secret(volume.secret.secret_name, f"{path}.secret.secretName", facts.own_secrets)
     if volume.projected:
@@ -72,6 +83,13 @@ def check_volume(volume: Volume, path: str, facts: PodFacts) -> Iterator[Problem
         yield Problem(f"{path}.image.reference", BY_DIGEST)
     if volume.csi:
         yield from _check_driver(volume.csi, f"{path}.csi", facts)
+
+
+def _check_size(volume: EmptyDirVolume, path: str) -> Iterator[Problem]:
+    if volume.size_limit is None:
+        yield Problem(path, "is required, so that the volume cannot fill the disk or the memory of the node")
+    else:
+        yield from check_quantity(volume.size_limit, path)
 
 
 def _check_projected(volume: ProjectedVolume, path: str, facts: PodFacts) -> Iterator[Problem]:
