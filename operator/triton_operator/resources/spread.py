@@ -28,10 +28,13 @@ def spreads_replicas(spec: Spec) -> bool:
 
     A cache that only one node can mount serves replicas on that node only.
     """
-    affinity = spec.scheduling.affinity or {}
+    template = spec.pod_template.spec_without_nulls()
+    affinities = (spec.scheduling.affinity or {}, template.get("affinity"))
     on_one_node = spec.cache is not None and _ON_SEVERAL_NODES.isdisjoint(spec.cache.access_modes)
-    chosen = spec.scheduling.topology_spread_constraints is not None or "podAntiAffinity" in affinity
-    return not (chosen or on_one_node)
+    constrained = spec.scheduling.topology_spread_constraints is not None or "topologySpreadConstraints" in template
+    # The template may have any content, because it is checked against the pod that the operator renders.
+    separated = any(isinstance(affinity, dict) and "podAntiAffinity" in affinity for affinity in affinities)
+    return not (constrained or separated or on_one_node)
 
 
 def with_spread(deployment: ModelDeployment) -> Scheduling:

@@ -254,6 +254,19 @@ def test_tolerations_and_selectors_are_added_to_those_of_the_spec() -> None:
     assert result["nodeSelector"] == {"zone": "a", "disk": "ssd"}
 
 
+def test_a_constraint_of_the_spec_cannot_be_contradicted() -> None:
+    """The API server rejects two constraints with one topology key and action; an equal one is not added again."""
+    one = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
+    pod = {"topologySpreadConstraints": [one, {**one, "maxSkew": 2}, {**one, "whenUnsatisfiable": "DoNotSchedule"}]}
+    path = "spec.topologySpreadConstraints[1]"
+    assert problems(pod) == {path: "zone with ScheduleAnyway is used twice in the template, or also in spec.scheduling"}
+    del pod["topologySpreadConstraints"][1]
+    assert problems(pod, scheduling={"topologySpreadConstraints": [one]}) == {}
+    assert problems(pod, scheduling={"topologySpreadConstraints": [{**one, "maxSkew": 3}]}).keys() == {
+        "spec.topologySpreadConstraints[0]"
+    }
+
+
 def test_triton_can_mount_added_volumes_where_no_image_has_programs() -> None:
     words = {"name": "words", "configMap": {"name": "words"}}
     mount = {"name": "words", "mountPath": "/mnt/words", "readOnly": True}

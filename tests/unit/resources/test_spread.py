@@ -72,6 +72,18 @@ def test_what_the_user_sets_replaces_the_preference(scheduling: dict[str, Any]) 
     assert pod.get("topologySpreadConstraints", []) == scheduling.get("topologySpreadConstraints", [])
 
 
+@pytest.mark.parametrize(
+    "pod",
+    [
+        {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "a", "whenUnsatisfiable": "ScheduleAnyway"}]},
+        {"affinity": {"podAntiAffinity": {}}},
+    ],
+)
+def test_what_the_user_sets_in_the_template_replaces_the_preference_too(pod: dict[str, Any]) -> None:
+    assert spread_of(pod_of(podTemplate={"spec": pod})) == []
+    assert len(spread_of(pod_of(podTemplate={"spec": {"affinity": {"nodeAffinity": NODES}}}))) == 2
+
+
 def test_another_affinity_of_the_user_is_kept() -> None:
     pod = pod_of(scheduling={"affinity": {"nodeAffinity": NODES}})
     assert pod["affinity"]["nodeAffinity"] == NODES

@@ -19,7 +19,7 @@ from triton_operator.api.spec import Spec
 from triton_operator.resources.pod_template.containers import check_added_container, refused_fields
 from triton_operator.resources.pod_template.own_containers import check_own_container
 from triton_operator.resources.pod_template.pod_facts import OWN_CONTAINERS, PodFacts, gather_facts
-from triton_operator.resources.pod_template.pod_fields import split_refused
+from triton_operator.resources.pod_template.pod_fields import check_spread, split_refused
 from triton_operator.resources.pod_template.resources import check_claims
 from triton_operator.resources.pod_template.security import check_pod_security
 from triton_operator.resources.pod_template.volumes import check_sources, check_volume, refused_types
@@ -75,6 +75,8 @@ def _check_pod(fields: dict[str, Any], path: str, facts: PodFacts) -> Iterator[P
         yield from _check_types({name: value}, PodParts, path)
         if name == "securityContext" and (parts := _read({name: value}, PodParts)):
             yield from check_pod_security(parts.security_context, f"{path}.{name}")
+        if name == "topologySpreadConstraints" and _read({name: value}, PodParts):
+            yield from check_spread(value, f"{path}.{name}", facts)
         if name == "resourceClaims" and value and _read({name: value}, PodParts):
             yield from check_claims(f"{path}.{name}", facts)
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from triton_operator.api.errors import Problem
+from triton_operator.resources.metadata import Manifest
+from triton_operator.resources.pod_template.pod_facts import PodFacts
 
 _NAMESPACE = "must not be true, because it removes the isolation from the node"
 
@@ -51,3 +53,19 @@ def _refused(spec: dict[str, Any], path: str) -> Iterator[Problem]:
             yield Problem(f"{path}.{name}", REFUSED[name])
         elif name in MUST_BE_FALSE and value is not False:
             yield Problem(f"{path}.{name}", MUST_BE_FALSE[name])
+
+
+def check_spread(constraints: list[Manifest], path: str, facts: PodFacts) -> Iterator[Problem]:
+    """Constraints that the API server regards as the same, because topology key and action are equal."""
+    others = {_identity(constraint): constraint for constraint in facts.own_constraints}
+    for index, constraint in enumerate(constraints):
+        other = others.setdefault(_identity(constraint), constraint)
+        # An equal constraint is not added again.
+        if other != constraint:
+            key, action = _identity(constraint)
+            message = f"{key} with {action} is used twice in the template, or also in spec.scheduling"
+            yield Problem(f"{path}[{index}]", message)
+
+
+def _identity(constraint: Manifest) -> tuple[Any, Any]:
+    return constraint.get("topologyKey"), constraint.get("whenUnsatisfiable")
