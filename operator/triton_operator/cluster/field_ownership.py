@@ -22,16 +22,19 @@ from triton_operator.cluster.observed import Kind
 if TYPE_CHECKING:
     from triton_operator.cluster.stored_objects import Owner, StoredChild, StoredMetadata
 
-_WITH_QUANTITIES = frozenset({"requests", "limits", "emptyDir", "target", "scaleUp", "scaleDown"})
+_WITH_QUANTITIES = frozenset({"requests", "limits", "emptyDir", "resourceFieldRef", "target", "scaleUp", "scaleDown"})
 """Fields whose members may be quantities."""
 _LEAVES = frozenset({str, int, bool, float, type(None)})
 _KEYED_LISTS = frozenset(
     {
+        "claims",
         "env",
         "hostAliases",
         "imagePullSecrets",
         "initContainers",
         "ports",
+        "resourceClaims",
+        "schedulingGates",
         "topologySpreadConstraints",
         "volumeMounts",
         "volumes",

@@ -10,7 +10,17 @@ from collections.abc import Callable
 from typing import Any
 
 from triton_operator.api.field_check import fields_of, struct_of
-from triton_operator.api.pod_parts import FieldSelector, PodParts, ResourceFieldSelector, ResourceRequirements
+from triton_operator.api.pod_parts import (
+    Container,
+    ContainerPort,
+    FieldSelector,
+    HTTPGetAction,
+    ImageVolume,
+    PodParts,
+    Probe,
+    ResourceFieldSelector,
+    ResourceRequirements,
+)
 from triton_operator.resources.metadata import Manifest
 
 
@@ -21,8 +31,9 @@ def stored_form(value: Any, kind: Any = PodParts) -> Any:
         return value
     if many:
         return [stored_form(item, struct) for item in value]
-    known = fields_of(struct)
-    members = {name: stored_form(member, known.get(name)) for name, member in value.items()}
+    known, defaulted = fields_of(struct), _DEFAULTED.get(struct, frozenset())
+    given = {name: member for name, member in value.items() if member not in ("", 0) or name not in defaulted}
+    members = {name: stored_form(member, known.get(name)) for name, member in given.items()}
     return _COMPLETED[struct](members) if struct in _COMPLETED else members
 
 
@@ -40,6 +51,18 @@ def _with_texts(resources: Manifest) -> Manifest:
     texts = {kind: {name: str(value) for name, value in resources[kind].items()} for kind in kinds}
     return {**resources, **texts}
 
+
+_DEFAULTED: dict[type, frozenset[str]] = {
+    Container: frozenset({"imagePullPolicy", "terminationMessagePath", "terminationMessagePolicy"}),
+    ContainerPort: frozenset({"protocol"}),
+    FieldSelector: frozenset({"apiVersion"}),
+    HTTPGetAction: frozenset({"path", "scheme"}),
+    ImageVolume: frozenset({"pullPolicy"}),
+    PodParts: frozenset({"dnsPolicy", "schedulerName"}),
+    Probe: frozenset({"failureThreshold", "periodSeconds", "successThreshold", "timeoutSeconds"}),
+    ResourceFieldSelector: frozenset({"divisor"}),
+}
+"""Fields whose empty value, "" or 0, the API server replaces by its default, as if they were null."""
 
 _COMPLETED: dict[type, Callable[[Manifest], Manifest]] = {
     FieldSelector: _with_version,

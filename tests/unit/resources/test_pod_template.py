@@ -239,6 +239,34 @@ def test_only_the_profile_open_allows_devices_to_which_no_network_policy_applies
     assert problems(pod, privacy=OPEN) == {}
 
 
+def test_what_the_api_server_replaces_by_a_default_is_not_applied() -> None:
+    """Otherwise a restarted operator would apply the Deployment again. Labels of nodes may be empty."""
+    field = {"fieldRef": {"fieldPath": "metadata.name", "apiVersion": ""}}
+    memory = {"resourceFieldRef": {"resource": "limits.memory", "divisor": 1}}
+    sidecar = {
+        **SIDECAR,
+        "imagePullPolicy": "",
+        "env": [{"name": "A", "valueFrom": field}, {"name": "B", "valueFrom": memory}],
+        "ports": [{"containerPort": 9100, "protocol": ""}],
+        "readinessProbe": {"httpGet": {"port": 9100, "scheme": ""}, "periodSeconds": 0, "initialDelaySeconds": 0},
+    }
+    pod = {"dnsPolicy": "", "nodeSelector": {"scheme": ""}, "containers": [sidecar, {"name": "triton"}]}
+    pod["containers"][1]["imagePullPolicy"] = ""
+    result = merged(pod)
+    shipper = container(result, "shipper")
+    assert "dnsPolicy" not in result["spec"]
+    assert result["spec"]["nodeSelector"] == {"scheme": ""}
+    assert "imagePullPolicy" not in shipper
+    assert container(result, "triton") == container(render_structure(a_deployment()), "triton")
+    assert [variable.get("valueFrom") for variable in shipper["env"]] == [
+        None,
+        {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}},
+        {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1"}},
+    ]
+    assert shipper["ports"] == [{"containerPort": 9100}]
+    assert shipper["readinessProbe"] == {"httpGet": {"port": 9100}, "initialDelaySeconds": 0}
+
+
 def test_containers_and_volumes_keep_their_order_and_additions_come_last() -> None:
     result = merged(POD)["spec"]
     assert [each["name"] for each in result["initContainers"]] == ["prepare", "proxy", "warm", "logs"]
