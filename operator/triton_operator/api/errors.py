@@ -14,6 +14,9 @@ from typing import NamedTuple
 
 from triton_operator.errors import TritonOperatorError
 
+MOST_PROBLEMS = 50
+"""The mistakes that one error lists. A spec may have thousands, and their messages become part of the status."""
+
 
 class ApiError(TritonOperatorError):
     """Any error while reading a ModelDeployment."""
@@ -43,6 +46,7 @@ class InvalidSpecError(ApiError):
     @classmethod
     def of(cls, problems: Sequence[Problem]) -> InvalidSpecError:
         """One error for all problems, at least one; it has the reason and the path of the first."""
-        first, *others = problems
-        message = "; ".join([first.message, *(f"{each.path}: {each.message}" for each in others)])
+        first, *others = problems[:MOST_PROBLEMS]
+        further = ["further mistakes are not listed"] if len(problems) > MOST_PROBLEMS else []
+        message = "; ".join([first.message, *(f"{each.path}: {each.message}" for each in others), *further])
         return cls(first.reason, first.path, message)

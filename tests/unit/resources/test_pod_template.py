@@ -17,7 +17,7 @@ from tests.builders import BY_DIGEST, SETTINGS, a_body, a_deployment
 from tests.fakes import World
 from tests.pod_templates import BAD, GOOD, POD, SIDECAR, combined, template, weaknesses
 from tests.tritonctl import tritonctl
-from triton_operator.api.errors import InvalidSpecError, Problem
+from triton_operator.api.errors import MOST_PROBLEMS, InvalidSpecError, Problem
 from triton_operator.api.pod_template import MOST_BYTES, MOST_LEVELS
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.api.status import Truth
@@ -414,6 +414,17 @@ def test_a_template_that_is_too_large_or_too_deep_is_refused_as_a_whole() -> Non
     assert problems({"affinity": deep})["spec"] == f"is nested deeper than {MOST_LEVELS} levels"
     assert problems({"hostname": "a" * MOST_BYTES})["spec"] == "is 32 KiB of JSON; at most 32 KiB are allowed"
     assert "spec" not in problems({"hostname": "a" * (MOST_BYTES - 20)})
+
+
+def test_of_thousands_of_mistakes_the_first_are_listed() -> None:
+    """The search for similar names takes 0.1 ms for each, and the status has the message."""
+    deployment = a_deployment(podTemplate=template({f"unknown{number}": 1 for number in range(1500)}))
+    with pytest.raises(InvalidSpecError) as refused:
+        validate(deployment.spec, "digits")
+    message = str(refused.value)
+    assert message.count("unknown field") == MOST_PROBLEMS
+    assert message.endswith("; further mistakes are not listed")
+    assert len(find_problems(deployment)) == MOST_PROBLEMS + 1
 
 
 def test_all_mistakes_are_in_one_error() -> None:

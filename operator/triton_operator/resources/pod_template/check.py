@@ -6,12 +6,14 @@ checked, so what is accepted may be merged without further checks. `pod_metadata
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
 
-from triton_operator.api.errors import Problem
+from triton_operator.api.errors import MOST_PROBLEMS, Problem
 from triton_operator.api.field_check import unknown_fields, wrong_type
 from triton_operator.api.pod_parts import Container, PodParts, Volume
 from triton_operator.api.pod_template import MOST_BYTES, MOST_LEVELS, PodTemplate
@@ -32,20 +34,22 @@ _LISTS = ("initContainers", "containers", "volumes")
 
 
 def find_template_problems(spec: Spec, name: str) -> list[Problem]:
-    """Everything that is wrong with the template of an object with this name."""
+    """What is wrong with the template of an object with this name; at most one more Problem than an error lists."""
     template = spec.pod_template
     if template == PodTemplate():
         return []
     if beyond := _beyond_bounds(template):
         return [beyond]
-    rest, problems = split_refused(template.spec_without_nulls(), PATH)
+    return list(islice(_find_problems(spec, name), MOST_PROBLEMS + 1))
+
+
+def _find_problems(spec: Spec, name: str) -> Iterator[Problem]:
+    rest, problems = split_refused(spec.pod_template.spec_without_nulls(), PATH)
     facts = gather_facts(spec, name, _names(rest.get("volumes")))
-    return [
-        *problems,
-        *_check_pod({field: value for field, value in rest.items() if field not in _LISTS}, PATH, facts),
-        *_check_volumes(rest.get("volumes", []), f"{PATH}.volumes", facts),
-        *_check_containers(rest, PATH, facts),
-    ]
+    yield from problems
+    yield from _check_pod({field: value for field, value in rest.items() if field not in _LISTS}, PATH, facts)
+    yield from _check_volumes(rest.get("volumes", []), f"{PATH}.volumes", facts)
+    yield from _check_containers(rest, PATH, facts)
 
 
 def _beyond_bounds(template: PodTemplate) -> Problem | None:
@@ -125,8 +129,7 @@ def _check_list(items: Any, path: str) -> Iterator[Problem]:
     if not isinstance(items, list):
         yield Problem(path, "must be a list")
         return
-    names = _names(items)
-    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+    for name in (name for name, count in Counter(_names(items)).items() if count > 1):
         yield Problem(path, f"{name} is used twice")
     for index, item in enumerate(items):
         if not isinstance(item, dict):
