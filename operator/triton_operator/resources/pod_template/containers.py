@@ -1,6 +1,7 @@
 """Containers that `spec.podTemplate` adds: what they may do.
 
-Pure. Such a container shares the pod's network with Triton, but no volume, process or Secret.
+Pure. Such a container shares the network of the pod with Triton, but no process, and none of the operator's volumes and
+Secrets.
 """
 
 from __future__ import annotations
