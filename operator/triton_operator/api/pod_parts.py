@@ -298,6 +298,12 @@ class DownwardFile(Struct, frozen=True):
     mode: int | None = None
 
 
+class DownwardProjection(Struct, frozen=True):
+    """Fields of the pod in a projected volume."""
+
+    items: tuple[DownwardFile, ...] = ()
+
+
 class DownwardVolume(Struct, frozen=True):
     """Fields of the pod as files."""
 
@@ -334,7 +340,7 @@ class VolumeProjection(Struct, frozen=True):
 
     secret: ProjectedObject | None = None
     config_map: ProjectedObject | None = None
-    downward_api: DownwardVolume | None = msgspec.field(default=None, name="downwardAPI")
+    downward_api: DownwardProjection | None = msgspec.field(default=None, name="downwardAPI")
     cluster_trust_bundle: Unchecked | None = None
     service_account_token: Unchecked | None = None
     pod_certificate: Unchecked | None = None

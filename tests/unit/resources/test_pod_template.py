@@ -250,7 +250,7 @@ def test_what_the_api_server_replaces_by_a_default_is_not_applied() -> None:
         "ports": [{"containerPort": 9100, "protocol": ""}],
         "readinessProbe": {"httpGet": {"port": 9100, "scheme": ""}, "periodSeconds": 0, "initialDelaySeconds": 0},
     }
-    pod = {"dnsPolicy": "", "nodeSelector": {"scheme": ""}, "containers": [sidecar, {"name": "triton"}]}
+    pod: dict[str, Any] = {"dnsPolicy": "", "nodeSelector": {"scheme": ""}, "containers": [sidecar, {"name": "triton"}]}
     pod["containers"][1]["imagePullPolicy"] = ""
     result = merged(pod)
     shipper = container(result, "shipper")
