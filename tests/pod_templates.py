@@ -284,6 +284,7 @@ BAD: dict[str, tuple[str, Pod]] = {
         _sidecar(envFrom=[{"prefix": "NVIDIA_", "configMapRef": {"name": "a"}}]),
     ),
     "not a quantity": (f"{_OF_SIDECAR}.resources.limits.cpu", _sidecar(resources={"limits": {"cpu": "garbage"}})),
+    "an Arabic number": (f"{_OF_SIDECAR}.resources.limits.cpu", _sidecar(resources={"limits": {"cpu": "\u0663"}})),
     "less than nothing": (f"{_OF_SIDECAR}.resources.limits.cpu", _sidecar(resources={"limits": {"cpu": -1}})),
     "a volume without a limit": (f"{_OF_VOLUME}.emptyDir.sizeLimit", _volume(emptyDir={"medium": "Memory"})),
     "a limit that is no quantity": (f"{_OF_VOLUME}.emptyDir.sizeLimit", _volume(emptyDir={"sizeLimit": "much"})),

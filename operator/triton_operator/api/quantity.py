@@ -16,7 +16,7 @@ _BINARY = {"Ki": KI, "Mi": MI, "Gi": GI, "Ti": TI, "Pi": 1 << 50, "Ei": 1 << 60}
 _DECIMAL = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
 _SMALL = {"n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000)}
 _SUFFIXES: dict[str, int | Fraction] = {**_BINARY, **_DECIMAL, **_SMALL}
-_FORM = re.compile(r"\+?(\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE]([+-]?\d{1,2})|([KMGTPE]i|[numkMGTPE]?))")
+_FORM = re.compile(r"\+?(\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE]([+-]?\d{1,2})|([KMGTPE]i|[numkMGTPE]?))", re.ASCII)
 
 
 def parse_bytes(text: str) -> int | None:
