@@ -116,12 +116,14 @@ def test_a_quota_that_fits_exactly_does_not_stop_a_rollout(kube: Kube) -> None:
     kube.wait(lambda: (kube.get("resourcequota", "one") or {}).get("status", {}).get("used"), "the quota is counted")
     before = _serving_uids(kube)
     kube.patch("modeldeployment", NAME, {"spec": {"rollout": {"restartedAt": "2026-11-30T21:00:00Z"}}})
-    kube.wait_reason(NAME, "ReplacingInPlace", kind="Available")
+    # The operator waits for room for 30 seconds first.
+    kube.wait_reason(NAME, "ReplacingInPlace", kind="Available", seconds=210)
     body = kube.get("modeldeployment", NAME)
     assert body
     message = "replacing in place: no room for pods in the ResourceQuota one"
     assert body["status"]["rollout"] == {"method": "InPlace", "message": message}
-    kube.wait_ready(NAME)
+    # Kubernetes has doubled its pause between two attempts meanwhile.
+    kube.wait_ready(NAME, seconds=300)
     assert before.isdisjoint(_serving_uids(kube))
     kube.wait(lambda: _surge(kube) == 1, "the strategy is that of the start again")
     events = kube.list("events.events.k8s.io")

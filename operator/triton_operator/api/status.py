@@ -164,7 +164,7 @@ class RolloutMethod(StrEnum):
 
 
 class RolloutStatus(Struct, frozen=True):
-    """A rollout that has not finished; `message` says why it uses this method, "" if the spec requests it."""
+    """A rollout that has not finished; `message` reports why it uses this method, "" if the spec requests it."""
 
     method: RolloutMethod
     message: str = ""

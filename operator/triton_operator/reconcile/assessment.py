@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from triton_operator.api.conditions import AVAILABLE, READY, TERMINAL, Reason
+from triton_operator.api.rollout import Strategy
 from triton_operator.api.status import Condition, RolloutStatus, Truth
 from triton_operator.cluster.observed import DeploymentState, Pod
 from triton_operator.reconcile.cache_progress import diagnose_cache
@@ -22,6 +23,7 @@ from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.pod_failures import diagnose, judge_eviction, node_lost
 from triton_operator.reconcile.pods import ended_at, is_loaded, is_over, is_ready
 from triton_operator.reconcile.replicas import desired_replicas
+from triton_operator.reconcile.rollout import find_no_room
 from triton_operator.reconcile.rollout_status import derive_rollout
 from triton_operator.reconcile.times import parse_time
 from triton_operator.reconcile.variants import Variant, find_variants
@@ -122,7 +124,7 @@ class Assessment(NamedTuple):
     @property
     def makes_room(self) -> bool:
         """Whether an old pod is about to end so that a new one can start, which is not a failure."""
-        return _makes_room(self.observed, self.desired_replicas)
+        return _makes_room(self.observed, self.revision)
 
     def _previously(self, kind: str) -> Condition | None:
         previous = self.observed.status
@@ -143,22 +145,34 @@ def assess(observed: ObservedState, blocked: Blocked | None, revision: RevisionS
         state=observed.deployment_state,
         desired_replicas=desired,
         pods=pods,
-        diagnoses=_diagnose(observed, current, pods, makes_room=_makes_room(observed, desired)),
+        diagnoses=_diagnose(observed, current, pods, makes_room=_makes_room(observed, revision)),
         cache_failure=diagnose_cache(observed.caching, observed) if observed.caching else None,
         certificate_failure=diagnose_certificate(observed, revision),
         differing_models=find_variants(deployment, pods),
-        rollout=derive_rollout(observed, revision.template_hash if revision else ""),
+        rollout=derive_rollout(observed, revision),
     )
 
 
-def _makes_room(observed: ObservedState, desired: int) -> bool:
-    """Whether the Deployment replaces pods in place, and the old pod has not ended yet."""
+def _makes_room(observed: ObservedState, revision: RevisionSummary | None) -> bool:
+    """Whether an old pod is about to be stopped or has just ended; every case is over after a bounded time."""
     state = observed.deployment_state
-    if state is None or not state.replaces_in_place:
+    if state is None or revision is None:
         return False
+    is_ending = any(pod.deleting and not is_over(pod) for pod in observed.pods)
+    if not state.replaces_in_place:
+        if observed.deployment.spec.rollout.strategy is not Strategy.AUTO:
+            return False
+        no_room = find_no_room(observed, revision)
+        return is_ending or (no_room is not None and not no_room.why_not)
+    old = any(pod.node and pod.revision != revision.template_hash and not is_over(pod) for pod in observed.pods)
     running = sum(not (pod.deleting or is_over(pod)) for pod in observed.pods)
     has_reacted = state.observed_generation >= state.generation
-    return any(pod.deleting for pod in observed.pods) or running > desired or not has_reacted
+    return (
+        is_ending
+        or (old and running > state.replicas)
+        or not has_reacted
+        or (state.current_replicas < state.replicas and observed.room.is_refilling(observed.now))
+    )
 
 
 def _diagnose(

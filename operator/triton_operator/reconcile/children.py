@@ -94,7 +94,7 @@ class ChildReconciler:
             return before
         snapshot = self._cache.snapshot(key, before.now)
         after = observe(snapshot, before.deployment, memory.applied_uids(), before.now)
-        return after._replace(other_autoscalers=before.other_autoscalers)
+        return after._replace(other_autoscalers=before.other_autoscalers, room=before.room)
 
 
 def _converged(desired: DesiredState, after: ObservedState, memory: Memory, proxy: ProxyInputs) -> PlanInput | None:

@@ -154,5 +154,5 @@ def _build(
         cache=cache,
         policy=policy,
         older=older_revisions(observed, revision),
-        in_place=decide_in_place(observed, revision.template_hash),
+        in_place=decide_in_place(observed, revision.summary()),
     )

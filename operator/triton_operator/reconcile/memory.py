@@ -15,6 +15,7 @@ from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.pods import revisions_of_pods
 from triton_operator.reconcile.replicas import ReplicaDecision, decide_replicas
 from triton_operator.reconcile.rollout import decide_in_place
+from triton_operator.reconcile.room import NOTHING_SEEN, Room
 from triton_operator.resources.proxy_inputs import ProxyInputs
 from triton_operator.resources.revision import RevisionSummary
 
@@ -70,6 +71,7 @@ class Memory:
     """Of the deployment with this uid; `applied` and `rejected` are by child.
 
     `other_autoscalers` scaled its Deployment when they were last read; None if they could not be read.
+    `room` is what is known about the room for new pods of a rollout.
     `certified`: its certificate existed. `was_interrupted`: the last pass met a transient error.
     """
 
@@ -78,6 +80,7 @@ class Memory:
     rejected: dict[ChildId, RejectedManifest] = field(default_factory=dict)
     converged: Converged | None = None
     other_autoscalers: tuple[OtherAutoscaler, ...] | None = ()
+    room: Room = NOTHING_SEEN
     certified: bool = False
     was_interrupted: bool = False
 
@@ -95,7 +98,7 @@ def plan_input(observed: ObservedState, proxy: ProxyInputs, revision: RevisionSu
     replicas = decide_replicas(observed.deployment, observed.deployment_state, observed.other_autoscalers)
     current = revision.template_hash if revision else ""
     older = revisions_of_pods(observed.pods) - {current}
-    in_place = decide_in_place(observed, current)
+    in_place = decide_in_place(observed, revision)
     return PlanInput(observed.deployment, older, children, replicas, in_place, observed.caching, proxy)
 
 

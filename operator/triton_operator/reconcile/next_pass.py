@@ -52,6 +52,8 @@ def _delays(observed: ObservedState) -> Iterator[timedelta]:
         yield ISSUANCE_INTERVAL
     if observed.other_autoscalers != ():
         yield OTHER_AUTOSCALERS_INTERVAL
+    if room := observed.room.changes_in(observed.now):
+        yield room
     spec = observed.deployment.spec
     if any(references(spec)) or needs_cluster_keys(spec):
         yield POLICY_INPUTS_INTERVAL

@@ -30,6 +30,7 @@ from triton_operator.cluster.policy_projection import ObservedPolicy
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.caching import Caching, decide_caching
 from triton_operator.reconcile.pods import created_at, is_stuck, waits_for_image
+from triton_operator.reconcile.room import NOTHING_SEEN, Room
 from triton_operator.reconcile.times import parse_time
 
 _SHARED = (Kind.CONFIG_MAP, CA_CONFIG_MAP)
@@ -45,7 +46,8 @@ class ObservedState(NamedTuple):
     `request_events` are about the pending CertificateRequest of cert-manager.
     `opening_policies` are the NetworkPolicies of others that select its pods and allow traffic,
     `other_autoscalers` scale the Deployment although the operator did not create them; None if it is unknown which,
-    `network_probe` is the last run of `tritonctl doctor --probe`.
+    `network_probe` is the last run of `tritonctl doctor --probe`,
+    `room` is what the operator remembers about the room for new pods.
     """
 
     deployment: ModelDeployment
@@ -60,6 +62,7 @@ class ObservedState(NamedTuple):
     opening_policies: tuple[ObservedPolicy, ...] = ()
     other_autoscalers: tuple[OtherAutoscaler, ...] | None = ()
     network_probe: NetworkProbe | None = None
+    room: Room = NOTHING_SEEN
 
     @property
     def deployment_child(self) -> Child | None:

@@ -122,8 +122,9 @@ def _make_sure_no_pod_fails(assessment: Assessment) -> Verdict | None:
 
 
 def _make_sure_the_rollout_is_not_paused(assessment: Assessment) -> Verdict | None:
-    """Only pods that the rollout has yet to create are a reason: others are not affected by the pause."""
-    if not _is_paused(assessment) or len(assessment.pods) >= assessment.desired_replicas:
+    """Only an unfinished rollout is a reason: other pods are not affected by the pause."""
+    is_complete = assessment.rollout is None and len(assessment.pods) >= assessment.desired_replicas
+    if not _is_paused(assessment) or is_complete:
         return None
     message = join(
         f"spec.rollout.paused is set; {_progress(assessment)}",
@@ -232,7 +233,7 @@ def _about_older(assessment: Assessment) -> tuple[str, ...]:
     rollout = assessment.rollout
     if rollout is None or rollout.method is not RolloutMethod.SURGE or not rollout.message:
         return (_describe_older(assessment),)
-    remedy = "to stop old pods first nevertheless, set spec.rollout.strategy to Recreate"
+    remedy = "to stop all old pods first nevertheless, set spec.rollout.strategy to Recreate; nothing serves meanwhile"
     return _describe_older(assessment), rollout.message, remedy
 
 

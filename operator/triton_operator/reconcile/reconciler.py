@@ -30,6 +30,7 @@ from triton_operator.reconcile.memory import Converged, Memory, plan_input
 from triton_operator.reconcile.next_pass import next_pass_delay
 from triton_operator.reconcile.observed_state import ObservedState, find_stuck, observe, read_events
 from triton_operator.reconcile.other_autoscalers import find_other_autoscalers
+from triton_operator.reconcile.rollout import next_room
 from triton_operator.reconcile.status import derive_status
 from triton_operator.reconcile.transitions import events_for
 from triton_operator.resources.settings import Settings
@@ -106,6 +107,8 @@ class Reconciler:
         _raise_first_transient_error(result, memory)
         snapshot = self._cache.snapshot(key, self._clock())
         observed = await self._add_events(self._observe(snapshot, deployment, memory))
+        memory.room = next_room(observed, result.revision)
+        observed = observed._replace(room=memory.room)
         status = derive_status(assess(observed, result.blocked, result.revision))
         await self._update_status(key, observed, status)
         if result.outage:
@@ -123,7 +126,7 @@ class Reconciler:
 
     def _observe(self, snapshot: Snapshot, deployment: ModelDeployment, memory: Memory) -> ObservedState:
         observed = observe(snapshot, deployment, memory.applied_uids(), self._clock())
-        return observed._replace(other_autoscalers=memory.other_autoscalers)
+        return observed._replace(other_autoscalers=memory.other_autoscalers, room=memory.room)
 
     async def _add_events(self, observed: ObservedState) -> ObservedState:
         """With the Events of what is stuck; if they cannot be read, the status has less detail."""

@@ -6,12 +6,13 @@ from triton_operator.api.rollout import Strategy
 from triton_operator.api.status import RolloutMethod, RolloutStatus
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.rollout import NoRoom, find_no_room, is_unfinished
+from triton_operator.resources.revision import RevisionSummary
 
 
-def derive_rollout(observed: ObservedState, current: str) -> RolloutStatus | None:
-    """The rollout to the template with the hash `current`; None if it has finished."""
+def derive_rollout(observed: ObservedState, current: RevisionSummary | None) -> RolloutStatus | None:
+    """The rollout to the revision `current`; None if it has finished."""
     state = observed.deployment_state
-    if state is None or not current or not is_unfinished(observed, current):
+    if state is None or current is None or not is_unfinished(observed, current.template_hash):
         return None
     is_auto = observed.deployment.spec.rollout.strategy is Strategy.AUTO
     no_room = find_no_room(observed, current) if is_auto else None

@@ -22,15 +22,16 @@ _TAKEN = re.compile(
 _PREEMPTION = re.compile(r",? *preemption: .*", re.DOTALL)
 """The end of the scheduler's message, which repeats causes."""
 _QUOTA = re.compile(r"exceeded quota: (?P<name>[^,]+), requested: (?P<requested>\S+?), used: ")
-_QUOTA_RESOURCE = re.compile(r"(?:^|,)([^=,]+)=")
+_QUOTA_RESOURCE = re.compile(r"(?:^|,)([^=,]+)=([^=,]+)")
 _COUNTS = frozenset({"pods", "count/pods"})
 
 
 class Missing(NamedTuple):
-    """A resource of which there is too little."""
+    """A resource of which there is too little; `amount` is what a quota has refused, "" if it is not known."""
 
     resource: str
     kind: QuantityKind = "requests"
+    amount: str = ""
 
 
 class Obstacle(NamedTuple):
@@ -57,9 +58,9 @@ def exceeded_quota(state: DeploymentState) -> Obstacle | None:
     """The quota that does not admit the Deployment's next pod."""
     for condition in state.conditions:
         if found := _exceeded(condition):
-            names = _QUOTA_RESOURCE.findall(found["requested"])
-            cause = f"no room for {', '.join(names)} in the ResourceQuota {found['name']}"
-            missing = tuple(_missing_in_quota(name) for name in names if name not in _COUNTS)
+            requested = _QUOTA_RESOURCE.findall(found["requested"])
+            cause = f"no room for {', '.join(name for name, _ in requested)} in the ResourceQuota {found['name']}"
+            missing = tuple(_missing_in_quota(*each) for each in requested if each[0] not in _COUNTS)
             return Obstacle(cause, missing, message=condition.message)
     return None
 
@@ -82,9 +83,9 @@ def _judge_nodes(pod: Pod, message: str) -> Obstacle | None:
     return None
 
 
-def _missing_in_quota(name: str) -> Missing:
+def _missing_in_quota(name: str, amount: str) -> Missing:
     """`limits.memory`, `requests.cpu` and `cpu`, which is short for it."""
     kind, _, resource = name.partition(".")
     if kind == "limits":
-        return Missing(resource, "limits")
-    return Missing(resource if kind == "requests" else name)
+        return Missing(resource, "limits", amount)
+    return Missing(resource if kind == "requests" else name, amount=amount)

@@ -35,6 +35,18 @@ class ContainerSummary(Struct, frozen=True):
         return None if value is None else parse_exact(str(value))
 
 
+class ClaimReference(Struct, frozen=True):
+    """The claim of a volume."""
+
+    claim_name: str = ""
+
+
+class VolumeSummary(Struct, frozen=True):
+    """A volume of a pod template, as far as it restricts the nodes."""
+
+    persistent_volume_claim: ClaimReference | None = None
+
+
 class PodSummary(Struct, frozen=True):
     """The containers of a pod template, and the fields that restrict its nodes."""
 
@@ -45,10 +57,18 @@ class PodSummary(Struct, frozen=True):
     affinity: dict[str, dict[str, Any]] | None = None
     topology_spread_constraints: tuple[dict[str, Any], ...] | None = None
     runtime_class_name: Any = None
+    volumes: tuple[VolumeSummary, ...] = ()
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """The volume claims that it mounts."""
+        claims = (volume.persistent_volume_claim for volume in self.volumes)
+        return frozenset(claim.claim_name for claim in claims if claim)
 
     def can_run_where(self, other: PodSummary) -> bool:
-        """Whether the rules about nodes are the same as for the other pod."""
-        return self._rules == other._rules
+        """Whether the rules about nodes are those of the other pod, or tolerate more."""
+        tolerated = self.tolerations or []
+        return self._rules == other._rules and all(each in tolerated for each in other.tolerations or [])
 
     def needs_no_more_than(self, other: PodSummary, resource: str, kind: QuantityKind = "requests") -> bool:
         """Whether the room that the other pod releases is sufficient.
@@ -58,13 +78,32 @@ class PodSummary(Struct, frozen=True):
         is_known = self._open(resource, kind) <= other._open(resource, kind)
         return is_known and self._total(resource, kind) <= other._total(resource, kind)
 
+    def needs_more_of(self, other: PodSummary) -> tuple[str, ...]:
+        """The resources of which the other pod releases less than this one needs."""
+        kinds: tuple[QuantityKind, ...] = ("requests", "limits")
+        more = (name for name in self._resources for kind in kinds if not self.needs_no_more_than(other, name, kind))
+        return tuple(dict.fromkeys(more))
+
+    def requests_exactly(self, resource: str, kind: QuantityKind, amount: str) -> bool:
+        """Whether the amount is that of this pod; True if either is not known."""
+        if not amount or self._open(resource, kind):
+            return True
+        return self._total(resource, kind) == parse_exact(amount)
+
+    @property
+    def _resources(self) -> tuple[str, ...]:
+        found: set[str] = set()
+        for container in (*self.init_containers, *self.containers):
+            found |= container.resources.requests.keys() | container.resources.limits.keys()
+        return tuple(sorted(found))
+
     @property
     def _rules(self) -> tuple[Any, ...]:
         """Without preferences, of which a newer operator may render others."""
         affinity = {kind: below[_REQUIRED] for kind, below in (self.affinity or {}).items() if below.get(_REQUIRED)}
         constraints = self.topology_spread_constraints or ()
         spread = [each for each in constraints if each.get("whenUnsatisfiable") == _REQUIRED_SPREAD]
-        return self.node_selector or {}, self.tolerations or [], affinity, spread, self.runtime_class_name
+        return self.node_selector or {}, affinity, spread, self.runtime_class_name
 
     def _open(self, resource: str, kind: QuantityKind) -> frozenset[str]:
         """The containers for which the template does not say it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -35,10 +36,13 @@ async def _edited(**spec: Any) -> World:
 async def test_a_single_replica_that_gives_its_gpu_to_its_successor_is_replaced_in_place() -> None:
     world = await _edited(gpu={"count": 1})
     old = a_pod(revision="0123456789", ready=True, deleting=True)
+    later = {"pod-template-hash": "b"}
     no_room = (unschedulable("0/1 nodes are available: 1 Insufficient nvidia.com/gpu."),)
-    waits = a_pod("digits-2", revision=world.template_hash, node="", containers=(), conditions=no_room)
+    waits = a_pod("digits-2", revision=world.template_hash, node="", containers=(), conditions=no_room, labels=later)
     new = a_pod("digits-2", revision=world.template_hash, containers=(prepared(), serving(ready=False)))
     world.roll_out(a_pod(revision=world.template_hash, ready=True, labels={"pod-template-hash": "a"}), waits)
+    await world.reconcile()
+    world.now += timedelta(seconds=30)
     await world.reconcile()
     for pods, ready in (((old, waits), "RollingOut"), ((waits,), "InsufficientGPU"), ((new,), "RollingOut")):
         world.roll_out(*pods, ready_replicas=0, available_replicas=0)
