@@ -32,7 +32,7 @@ class Room(NamedTuple):
         return self.released_at is not None and now - self.released_at < REFILL_TIME
 
     def changes_in(self, now: datetime) -> timedelta | None:
-        """The time until the answer to one of these questions changes by itself; None if it does not."""
+        """The time until the answer to one of these questions changes without an event; None if it does not."""
         ends = [
             self.lacking_since and self.lacking_since + PATIENCE,
             self.released_at and self.released_at + REFILL_TIME,
