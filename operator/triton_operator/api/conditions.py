@@ -56,7 +56,7 @@ class Reason:
 
     SERVING = "Serving"  # Ready=True: every replica has loaded every model.
     ROLLING_OUT = "RollingOut"  # Pods of the current generation are still starting, and no error has occurred.
-    ROLLOUT_PAUSED = "RolloutPaused"  # `spec.rollout.paused` is set, and pods of the current generation are missing.
+    ROLLOUT_PAUSED = "RolloutPaused"  # `spec.rollout.paused` is set, and the rollout is unfinished.
     SUSPENDED = "Suspended"  # `spec.suspend` is set. Ready is True when no pod is left.
     SCALED_TO_ZERO = "ScaledToZero"  # `spec.replicas` is 0. Ready is True when no pod is left.
 
