@@ -11,12 +11,14 @@ from collections.abc import Iterator
 
 import msgspec
 
-from triton_operator.api.environment import EnvFromSource, EnvVar, EnvVarSource, ResourceFieldSelector
+from triton_operator.api import pod_parts
+from triton_operator.api.environment import EnvFromSource, EnvVar
 from triton_operator.api.errors import Problem
 from triton_operator.api.spec import Spec
 from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.own_secrets import check_secret, own_secrets
 from triton_operator.resources.server_environment import server_environment
+from triton_operator.resources.stored_form import stored_form
 
 DEVICES = (
     "AMD_VISIBLE_DEVICES",
@@ -104,23 +106,11 @@ def container_environment(spec: Spec) -> Manifest:
 
 def _variable(variable: EnvVar) -> Manifest:
     if variable.value_from:
-        return {"name": variable.name, "valueFrom": _value_from(variable.value_from)}
+        return {
+            "name": variable.name,
+            "valueFrom": stored_form(msgspec.to_builtins(variable.value_from), pod_parts.EnvVarSource),
+        }
     return {"name": variable.name, "value": variable.value or ""}
-
-
-def _value_from(source: EnvVarSource) -> Manifest:
-    """The source with the values that the API server would set, because it owns a selector as a whole."""
-    rendered: Manifest = msgspec.to_builtins(source)
-    if source.field_ref:
-        rendered["fieldRef"]["apiVersion"] = "v1"
-    if source.resource_field_ref:
-        rendered["resourceFieldRef"] = _with_divisor(source.resource_field_ref)
-    return rendered
-
-
-def _with_divisor(selector: ResourceFieldSelector) -> Manifest:
-    rendered: Manifest = msgspec.to_builtins(selector)
-    return {"divisor": "0"} | rendered
 
 
 def _source(source: EnvFromSource) -> Manifest:
