@@ -51,7 +51,8 @@ _NOT_RUN = (
 UNAVAILABLE if a connection is lost; with any other message it is unknown whether the model has run."""
 _NOT_IMPLEMENTED = {"StatusCode.UNIMPLEMENTED"}
 _UNAUTHENTICATED, _FORBIDDEN = "StatusCode.UNAUTHENTICATED", "StatusCode.PERMISSION_DENIED"
-_CLOSED = "Socket closed"
+_CLOSED = ("socket closed", "connection reset", "broken pipe")
+"""Messages of gRPC if the server ends a connection; which one depends on what was being sent."""
 _UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 """What tritonclient sets if it is given no options."""
 
@@ -179,9 +180,9 @@ def _unavailable(message: str, address: ServerAddress) -> AttemptError:
     """The error for UNAVAILABLE, which has many causes."""
     if address.security.trust and (failure := tls_failure(message, address.target, address.server_name)):
         return failure
-    advice = advice_if_closed(address) if _CLOSED in message else ""
-    error = UnreachableError(f"{address.target} does not answer over gRPC: {message}{advice}")
     lower = message.lower()
+    advice = advice_if_closed(address) if any(text in lower for text in _CLOSED) else ""
+    error = UnreachableError(f"{address.target} does not answer over gRPC: {message}{advice}")
     if any(text in lower for text in _NO_CONNECTION):
         return AttemptError(error, RequestOutcome.NOT_SENT)
     not_run = any(text in lower for text in _NOT_RUN)

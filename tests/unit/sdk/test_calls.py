@@ -428,3 +428,12 @@ def test_each_failure_has_its_outcome(failure: AttemptError, outcome: RequestOut
     assert failure.is_retryable(idempotent=False) == (outcome in {RequestOutcome.NOT_SENT, RequestOutcome.RETRYABLE})
     final = {RequestOutcome.ANSWERED, RequestOutcome.UNAUTHENTICATED}
     assert failure.is_retryable(idempotent=True) == (outcome not in final)
+
+
+@pytest.mark.parametrize(
+    "message", ["Socket closed", "recvmsg:Connection reset by peer", "sendmsg: Broken pipe (32)", "no route to host"]
+)
+def test_a_connection_that_the_server_ends_may_require_tls(message: str) -> None:
+    """Not one that was never there."""
+    failure = error_from_status("StatusCode.UNAVAILABLE", message, ServerAddress("h:1"))
+    assert ("if the port requires TLS" in str(failure.error)) == (message != "no route to host")
