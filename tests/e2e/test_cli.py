@@ -257,5 +257,5 @@ def test_rollout_pauses_resumes_restarts_and_lists_revisions(shell: Shell, kube:
     shell("tritonctl rollout restart linear-regression")
     shell("tritonctl rollout status linear-regression --timeout 180")
     history = json.loads(shell("tritonctl rollout history linear-regression -o json").stdout)
-    assert [(each["current"], each["ready"]) for each in history][-1] == (True, 1)
-    assert [each["revision"] for each in history] == [1, 2, 3]
+    assert [each["current"] for each in history] == [False, False, True]
+    assert history[-1]["ready"] == 1

@@ -19,7 +19,7 @@ from triton_operator.sdk.cluster_objects import Object, Selection
 from triton_operator.sdk.kubernetes_client import KubernetesClient
 from triton_operator.sdk.status import read_status
 
-_HEADER = ["REVISION", "TEMPLATE", "CREATED", "IMAGE", "CURRENT", "READY"]
+_HEADER = ["REVISION", "NAME", "CREATED", "IMAGE", "CURRENT", "READY"]
 
 
 def print_history(client: KubernetesClient, name: str, namespace: str, form: OutputFormat) -> None:
@@ -38,18 +38,18 @@ def print_history(client: KubernetesClient, name: str, namespace: str, form: Out
 
 
 def history_rows(revisions: Sequence[Object], states: Sequence[RevisionStatus]) -> list[dict[str, Any]]:
-    """A row for each ControllerRevision; `states` are those of the status, by the hash of the template."""
-    by_hash = {state.name: state for state in states}
-    return [_row(each, by_hash) for each in sorted(revisions, key=lambda each: int(each.get("revision") or 0))]
+    """A row for each ControllerRevision; `states` are those in the status: the current one and those with pods."""
+    by_name = {state.name: state for state in states}
+    return [_row(each, by_name) for each in sorted(revisions, key=lambda each: int(each.get("revision") or 0))]
 
 
 def _row(revision: Object, states: Mapping[str, RevisionStatus]) -> dict[str, Any]:
     data = revision.get("data") or {}
-    template = str(data.get("templateHash", ""))
-    state = states.get(template, RevisionStatus(name=template))
+    name = str(revision["metadata"]["name"])
+    state = states.get(name, RevisionStatus(name=name))
     return {
         "revision": int(revision.get("revision") or 0),
-        "template": template,
+        "name": name,
         "created": str(revision["metadata"].get("creationTimestamp", "")),
         "image": str(data.get("serverImage", "")),
         "current": state.current,

@@ -72,14 +72,14 @@ def test_the_history_has_the_revisions_of_this_object_in_order(
     capsys: pytest.CaptureFixture[str], cluster: FakeCluster
 ) -> None:
     """A deleted object of the same name may have left some."""
-    states = [{"name": "b", "current": True, "ready": 2}, {"name": "a", "ready": 1}]
+    states = [{"name": "digits-b", "current": True, "ready": 2}, {"name": "digits-a", "ready": 1}]
     cluster.answer(deployment("False", "RollingOut", revisions=states))
     cluster.put("controllerrevisions", revision(10, "b"), revision(9, "a"), revision(8, "z", uid="older"))
     table = tritonctl(capsys, "rollout", "history", "digits")
     assert [line.split() for line in table.out.splitlines()] == [
-        ["REVISION", "TEMPLATE", "CREATED", "IMAGE", "CURRENT", "READY"],
-        ["9", "a", "2026-11-09T10:00:00Z", "triton:9", "no", "1"],
-        ["10", "b", "2026-11-10T10:00:00Z", "triton:10", "yes", "2"],
+        ["REVISION", "NAME", "CREATED", "IMAGE", "CURRENT", "READY"],
+        ["9", "digits-a", "2026-11-09T10:00:00Z", "triton:9", "no", "1"],
+        ["10", "digits-b", "2026-11-10T10:00:00Z", "triton:10", "yes", "2"],
     ]
     rows = json.loads(tritonctl(capsys, "rollout", "history", "digits", "-o", "json").out)
     assert [(row["revision"], row["current"], row["ready"]) for row in rows] == [(9, False, 1), (10, True, 2)]
