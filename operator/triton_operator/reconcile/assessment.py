@@ -42,7 +42,8 @@ class Assessment(NamedTuple):
     `pods` are those of the current revision that are not being deleted; `diagnoses` is what is wrong with them, the
     most important first. `cache_failure` is what prevents the cache from being filled, `certificate_failure` what is
     wrong with the Certificate. `differing_models` are the models of which these pods have different content. `rollout`
-    is None if no pod of an older template is left.
+    is None if no pod of an older template is left. `makes_room`: an old pod is about to end so that a new one can
+    start, which is not a failure.
     """
 
     observed: ObservedState
@@ -56,6 +57,7 @@ class Assessment(NamedTuple):
     certificate_failure: Diagnosis | None = None
     differing_models: Mapping[str, tuple[Variant, ...]] = MappingProxyType({})
     rollout: RolloutStatus | None = None
+    makes_room: bool = False
 
     @property
     def ready_pods(self) -> int:
@@ -121,11 +123,6 @@ class Assessment(NamedTuple):
             and all(diagnosis.reason in _WAITS_FOR_NODE for diagnosis in self.diagnoses)
         )
 
-    @property
-    def makes_room(self) -> bool:
-        """Whether an old pod is about to end so that a new one can start, which is not a failure."""
-        return _makes_room(self.observed, self.revision)
-
     def _previously(self, kind: str) -> Condition | None:
         previous = self.observed.status
         return next((each for each in previous.conditions if each.type == kind), None) if previous else None
@@ -138,6 +135,7 @@ def assess(observed: ObservedState, blocked: Blocked | None, revision: RevisionS
     # An evicted pod exists for days alongside its replacement, and counts only while there is no other pod.
     pods = tuple(pod for pod in current if not is_over(pod)) or current
     desired = desired_replicas(deployment, observed.deployment_state, observed.other_autoscalers)
+    makes_room = _makes_room(observed, revision)
     return Assessment(
         observed=observed,
         blocked=blocked,
@@ -145,11 +143,12 @@ def assess(observed: ObservedState, blocked: Blocked | None, revision: RevisionS
         state=observed.deployment_state,
         desired_replicas=desired,
         pods=pods,
-        diagnoses=_diagnose(observed, current, pods, makes_room=_makes_room(observed, revision)),
+        diagnoses=_diagnose(observed, current, pods, makes_room=makes_room),
         cache_failure=diagnose_cache(observed.caching, observed) if observed.caching else None,
         certificate_failure=diagnose_certificate(observed, revision),
         differing_models=find_variants(deployment, pods),
         rollout=derive_rollout(observed, revision),
+        makes_room=makes_room,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-PATIENCE = timedelta(seconds=30)
+WAITING_TIME = timedelta(seconds=30)
 """How long there must have been no room before an old pod is stopped."""
 
 REFILL_TIME = timedelta(minutes=2)
@@ -25,7 +25,7 @@ class Room(NamedTuple):
 
     def lacks(self, template: str, now: datetime) -> bool:
         """Whether pods of the template have lacked room for long enough."""
-        return self.template == template and self.lacking_since is not None and now - self.lacking_since >= PATIENCE
+        return self.template == template and self.lacking_since is not None and now - self.lacking_since >= WAITING_TIME
 
     def is_refilling(self, now: datetime) -> bool:
         """Whether a pod has ended so recently that the next one may not exist yet."""
@@ -34,7 +34,7 @@ class Room(NamedTuple):
     def changes_in(self, now: datetime) -> timedelta | None:
         """The time until the answer to one of these questions changes without an event; None if it does not."""
         ends = [
-            self.lacking_since and self.lacking_since + PATIENCE,
+            self.lacking_since and self.lacking_since + WAITING_TIME,
             self.released_at and self.released_at + REFILL_TIME,
         ]
         return min((end - now for end in ends if end and end > now), default=None)
