@@ -16,7 +16,7 @@ from triton_operator.api.environment import EnvFromSource, EnvVar
 from triton_operator.api.errors import Problem
 from triton_operator.api.spec import Spec
 from triton_operator.resources.metadata import Manifest
-from triton_operator.resources.own_secrets import check_secret, own_secrets
+from triton_operator.resources.own_secrets import check_variable, check_variables_from, own_secrets
 from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.stored_form import stored_form
 
@@ -129,14 +129,12 @@ def find_environment_problems(spec: Spec, name: str) -> Iterator[Problem]:
     for index, variable in enumerate(spec.env):
         if message := why_rejected(variable.name, own, private=private):
             yield Problem(f"spec.env[{index}].name", f"{variable.name} {message}")
-        if variable.value_from and (key := variable.value_from.secret_key_ref):
-            yield from check_secret(key.name, f"spec.env[{index}].valueFrom.secretKeyRef.name", secrets)
+        yield from check_variable(variable, f"spec.env[{index}]", secrets)
     for index, source in enumerate(spec.env_from):
         if private and (names := _possible(source.prefix)):
             message = _PREFIX.format(f"could set variables such as {names[0]}")
             yield Problem(f"spec.envFrom[{index}].prefix", message)
-        if source.secret_ref:
-            yield from check_secret(source.secret_ref.name, f"spec.envFrom[{index}].secretRef.name", secrets)
+        yield from check_variables_from(source, f"spec.envFrom[{index}]", secrets)
 
 
 def why_rejected(name: str, own: dict[str, str], *, private: bool) -> str:

@@ -121,7 +121,7 @@ def _check_container(item: dict[str, Any], listed: str, path: str, facts: PodFac
     if container.name in OWN_CONTAINERS:
         yield from check_own_container(container, rest, listed, path, facts)
     else:
-        yield from check_added_container(container, path, facts)
+        yield from check_added_container(container, listed, path, facts)
 
 
 def _check_list(items: Any, path: str) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ from triton_operator.api.names import (
 from triton_operator.api.pod_parts import Container, ContainerPort, EnvVar, TCPSocketAction, VolumeMount
 from triton_operator.api.privacy import Profile
 from triton_operator.resources.air_gap import is_by_digest
-from triton_operator.resources.own_secrets import check_secret
+from triton_operator.resources.own_secrets import check_variable, check_variables_from
 from triton_operator.resources.pod_template.pod_facts import PodFacts
 from triton_operator.resources.pod_template.resources import (
     check_device_variable,
@@ -56,13 +56,13 @@ def refused_fields(container: dict[str, Any], path: str) -> Iterator[Problem]:
         yield Problem(f"{path}.{name}", _REFUSED[name])
 
 
-def check_added_container(container: Container, path: str, facts: PodFacts) -> Iterator[Problem]:
-    """A container that the operator does not render."""
+def check_added_container(container: Container, listed: str, path: str, facts: PodFacts) -> Iterator[Problem]:
+    """A container that the operator does not render; `listed` is the list in which it is."""
     if not container.image:
         yield Problem(f"{path}.image", "is required for a container that the operator does not have")
     elif facts.profile is Profile.AIR_GAPPED and not is_by_digest(container.image):
         yield Problem(f"{path}.image", BY_DIGEST)
-    yield from _check_restarts(container, path)
+    yield from _check_restarts(container, listed, path)
     yield from check_container_security(container.security_context, f"{path}.securityContext")
     yield from check_variables(container, path, facts)
     for index, variable in enumerate(container.env):
@@ -84,10 +84,7 @@ def check_variables(container: Container, path: str, facts: PodFacts) -> Iterato
     for index, variable in enumerate(container.env):
         yield from _check_variable(variable, f"{path}.env[{index}]", facts)
     for index, source in enumerate(container.env_from):
-        if source.secret_ref:
-            yield from check_secret(
-                source.secret_ref.name, f"{path}.envFrom[{index}].secretRef.name", facts.own_secrets
-            )
+        yield from check_variables_from(source, f"{path}.envFrom[{index}]", facts.own_secrets)
 
 
 def check_mount(mount: VolumeMount, path: str, facts: PodFacts) -> Iterator[Problem]:
@@ -98,9 +95,8 @@ def check_mount(mount: VolumeMount, path: str, facts: PodFacts) -> Iterator[Prob
 
 
 def _check_variable(variable: EnvVar, path: str, facts: PodFacts) -> Iterator[Problem]:
+    yield from check_variable(variable, path, facts.own_secrets)
     source = variable.value_from
-    if source and source.secret_key_ref:
-        yield from check_secret(source.secret_key_ref.name, f"{path}.valueFrom.secretKeyRef.name", facts.own_secrets)
     if source and source.file_key_ref:
         place = f"{path}.valueFrom.fileKeyRef.volumeName"
         yield from _check_volume_name(source.file_key_ref.volume_name, place, facts)
@@ -113,8 +109,8 @@ def _check_volume_name(name: str, path: str, facts: PodFacts) -> Iterator[Proble
         yield Problem(path, f"{name} is not in spec.podTemplate.spec.volumes; add it")
 
 
-def _check_restarts(container: Container, path: str) -> Iterator[Problem]:
-    is_init = ".initContainers[" in path
+def _check_restarts(container: Container, listed: str, path: str) -> Iterator[Problem]:
+    is_init = listed == "initContainers"
     if container.restart_policy not in ({None, "Always"} if is_init else {None}):
         message = "must be Always, or be omitted" if is_init else "must be omitted; use a sidecar in initContainers"
         yield Problem(f"{path}.restartPolicy", message)
