@@ -62,6 +62,11 @@ def names(items: Sequence[Object]) -> list[str]:
     return [str(item["metadata"]["name"]) for item in items]
 
 
+def is_owned(item: Object, uid: str) -> bool:
+    """Whether the deployment with this uid is an owner of the object."""
+    return bool(uid) and any(owner.get("uid") == uid for owner in item["metadata"].get("ownerReferences") or [])
+
+
 def _read_all(read: Callable[[T], list[Object]], arguments: Sequence[T], what: str) -> Found:
     """Send the requests concurrently; if the cluster does not respond, the remaining ones are not sent."""
     unreachable: list[SdkError] = []

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from triton_operator.api.names import child_labels, selector_labels
+from triton_operator.cli.cluster.objects import is_owned
 from triton_operator.cli.privacy.report import EvidenceItem
 from triton_operator.cli.status.pods import container_statuses
 from triton_operator.cluster.label_selector import matches
@@ -65,11 +66,6 @@ def policies_of_others(policies: Sequence[Object], name: str, uid: str, pods: Se
         opens = found.allows_ingress or found.allows_egress
         if opens and not is_owned(policy, uid) and any(matches(found.selector, each) for each in labels):
             yield policy
-
-
-def is_owned(item: Object, uid: str) -> bool:
-    """Whether the deployment with this uid is an owner of the object."""
-    return bool(uid) and any(owner.get("uid") == uid for owner in item["metadata"].get("ownerReferences") or [])
 
 
 def identity(item: Object) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from triton_operator.api.status import RevisionStatus
-from triton_operator.cli.cluster.objects import labels_of
+from triton_operator.cli.cluster.objects import is_owned, labels_of
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, print_data, table
 from triton_operator.cli.terminal.spinner import spinner
@@ -28,8 +28,8 @@ def print_history(client: KubernetesClient, name: str, namespace: str, form: Out
         deployment = client.get(MODEL_DEPLOYMENTS, name, namespace)
         selection = Selection(CHILDREN[Kind.REVISION], namespace, labels=labels_of(name))
         revisions = client.list(selection).items
-    uid = deployment["metadata"].get("uid")
-    own = [each for each in revisions if uid in {owner.get("uid") for owner in _owners(each)}]
+    uid = str(deployment["metadata"].get("uid", ""))
+    own = [each for each in revisions if is_owned(each, uid)]
     rows = history_rows(own, read_status(deployment).revisions)
     if form is OutputFormat.TABLE:
         console().print(table(_HEADER, [list(map(_cell, row.values())) for row in rows]))
@@ -59,7 +59,3 @@ def _row(revision: Object, states: Mapping[str, RevisionStatus]) -> dict[str, An
 
 def _cell(value: Any) -> str:
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
-
-
-def _owners(revision: Object) -> list[Object]:
-    return revision["metadata"].get("ownerReferences") or []
