@@ -52,13 +52,27 @@ class Gate(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def gate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Gate, Exported]:
-    """Compiled once per session, which takes 15 s."""
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Create the folder that torch is told to share between the processes of a user."""
+    return tmp_path_factory.mktemp("shared-cache")
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> tuple[Gate, Exported]:
+    """Compiled once per session, which takes 15 s. The cache that processes share would be `shared_cache`."""
     if shutil.which("g++") is None or importlib.util.find_spec("setuptools") is None:
         pytest.skip("compiling a model needs g++ and setuptools")
     module, inputs = Gate().eval(), (ROWS, torch.tensor([[True], [False]]))
     folder = tmp_path_factory.mktemp("repository")
-    return module, export_aotinductor(module, inputs, folder, name="gate", max_batch_size=8, with_config=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(shared_cache))
+        return module, export_aotinductor(module, inputs, folder, name="gate", max_batch_size=8, with_config=True)
+
+
+def test_compiling_shares_no_files_with_other_processes(gate: tuple[Gate, Exported], shared_cache: Path) -> None:
+    """Two processes that compile the same module would write to the same paths."""
+    assert gate[1].path.is_file()
+    assert not list(shared_cache.rglob("*"))
 
 
 def test_a_package_contains_a_complete_model(gate: tuple[Gate, Exported]) -> None:

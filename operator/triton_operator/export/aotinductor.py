@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +115,24 @@ def _dynamic(index: int, values: Sequence[Value], options: ExportOptions) -> dic
     return open_sizes
 
 
+def _private_cache(folder: Path) -> AbstractContextManager[None]:
+    """Torch's context manager for a new cache; it has another name up to torch 2.7."""
+    utilities = torch._inductor.utils  # noqa: SLF001 - it has no public name.
+    create = getattr(utilities, "fresh_cache", None) or utilities.fresh_inductor_cache
+    result: AbstractContextManager[None] = create(dir=str(folder))
+    return result
+
+
 def _compile(program: Any, path: Path) -> Path:
+    """Compile to `path`, with intermediate files in a folder of its own next to it.
+
+    torch gives intermediate files of equal programs equal paths in a folder that all processes of a user share, and
+    does not write all of them atomically. A second process that compiled the same module at the same time left an
+    empty metadata file in the package of the first one (torch 2.15).
+    """
     try:
         # Warnings of torch about its own internals are not about the user's module.
-        with warnings.catch_warnings(action="ignore"):
+        with _private_cache(path.parent), warnings.catch_warnings(action="ignore"):
             torch._inductor.aoti_compile_and_package(  # noqa: SLF001 - its public name.
                 program, package_path=str(path), inductor_configs=_OPTIONS
             )
