@@ -129,9 +129,15 @@ class Kube:
         assert body
         return body
 
-    def wait_reason(self, name: str, reason: str, *, kind: str = "Ready", seconds: float = 180) -> Object:
-        """Wait until a condition is False with this reason, and return it."""
-        return self._wait_condition(name, kind, lambda condition: condition["reason"] == reason, reason, seconds)
+    def wait_reason(
+        self, name: str, reason: str, *, kind: str = "Ready", message: str = "", seconds: float = 180
+    ) -> Object:
+        """Wait until a condition is False with this reason and a message that contains `message`, and return it."""
+
+        def accepts(condition: Object) -> bool:
+            return condition["reason"] == reason and message in condition["message"]
+
+        return self._wait_condition(name, kind, accepts, f"{reason} {message}".strip(), seconds)
 
     def _wait_condition(
         self, name: str, kind: str, accepts: Callable[[Object], bool], expected: str, seconds: float

@@ -168,8 +168,8 @@ def test_signed_models_are_served_from_a_claim_and_a_bucket_until_they_are_chang
         original = (folder / "config.pbtxt").read_bytes()
         (folder / "config.pbtxt").write_bytes(original + b"\n")
         kube.run("delete", "pods", "-l", "triton-operator.io/model-deployment=signed", "--wait=false")
-        refused = kube.wait_reason("signed", "SignedFileChanged", seconds=300)
-        assert f"model {folder.name}: config.pbtxt is not the file that was signed" in refused["message"]
+        sentence = f"model {folder.name}: config.pbtxt is not the file that was signed"
+        kube.wait_reason("signed", "SignedFileChanged", message=sentence, seconds=300)
         (folder / "config.pbtxt").write_bytes(original)
     kube.delete("modeldeployment", "signed", wait=False)
 
