@@ -1,7 +1,8 @@
 """A Job fetches models from a web server into a claim once, and pods without network access serve them.
 
 The server's certificate is signed by an authority that only a ConfigMap contains. The Job's policy first blocks the
-connection, and permits it after the address is named, which shows that the policy is enforced.
+connection, and permits it after the address is named, which shows that the policy is enforced. The model is encrypted,
+and its ciphertext is signed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from tests.kube import Kube, Object
 from tests.network_attempts import reaches
 from tests.signers import Signer
 from tests.volumes import volume_manifest
+from triton_operator.encryption.encrypt import encrypt_model
+from triton_operator.encryption.keyset import create_keyset, read_keyset
 
 NAME = "linear-regression"
 SELECTOR = f"triton-operator.io/model-deployment={NAME},app.kubernetes.io/component=server"
@@ -66,12 +69,23 @@ def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
     return Signer(tmp_path_factory.mktemp("signer"))
 
 
+@pytest.fixture(scope="module")
+def keyset(kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Create the keyset that encrypts the model in the archive, and the Secret with it."""
+    file = tmp_path_factory.mktemp("keyset") / "keyset.json"
+    create_keyset(file)
+    kube.apply(_named("Secret", "model-keys", stringData={"keyset.json": file.read_text()}))
+    return file.read_bytes()
+
+
 def verification(signer: Signer) -> Object:
     return {"keys": [{"name": "release", "publicKey": signer.public_key}]}
 
 
 @pytest.fixture(scope="module")
-def archive(kube: Kube, images: dict[str, Image], signer: Signer, tmp_path_factory: pytest.TempPathFactory) -> str:
+def archive(
+    kube: Kube, images: dict[str, Image], signer: Signer, keyset: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> str:
     """Start a web server in the cluster at https://archive.<namespace>.svc; return its pod's address."""
     folder = tmp_path_factory.mktemp("authority")
     authority = Authority(folder)
@@ -80,7 +94,7 @@ def archive(kube: Kube, images: dict[str, Image], signer: Signer, tmp_path_facto
     kube.apply(
         _named("Secret", "archive-key", data=key),
         _named("ConfigMap", "archive-authority", data={"ca.crt": authority.certificate.read_text()}),
-        _named("ConfigMap", "archive", binaryData={"models.tar.gz": _base64(_archive(folder, signer))}),
+        _named("ConfigMap", "archive", binaryData={"models.tar.gz": _base64(_archive(folder, signer, keyset))}),
         _named(
             "Service", "archive", spec={"selector": {"app": "archive"}, "ports": [{"port": 443, "targetPort": PORT}]}
         ),
@@ -103,7 +117,14 @@ def test_a_job_reaches_only_what_is_named_and_pods_serve_what_it_fetched(
     }
     cache = {"size": "1Gi", "storageClassName": STORAGE, "egress": elsewhere}
     stranger = verification(Signer(tmp_path, 2))
-    kube.apply(model_deployment("linear_regression", modelRepository=repository, cache=cache, verification=stranger))
+    spec = {
+        "modelRepository": repository,
+        "cache": cache,
+        "verification": stranger,
+        "decryption": {"secretRef": {"name": "model-keys"}, "memory": "16Mi"},
+        "resources": {"limits": {"memory": "1Gi"}},
+    }
+    kube.apply(model_deployment("linear_regression", **spec))
     condition = kube.wait_reason(NAME, "SourceUnreachable", seconds=300)
     assert "archive" in condition["message"]
     assert kube.get("deployment", NAME) is None, "no pod is made before there is something to serve"
@@ -135,25 +156,43 @@ def test_another_content_is_fetched_next_to_the_old_one(kube: Kube, archive: str
 
 
 def test_a_cached_model_that_somebody_changes_is_never_loaded(node: Cluster, kube: Kube) -> None:
-    """The new content comes from the claim: the Job that verified it is gone."""
+    """The new content comes from the claim, which holds ciphertext only: the Job that verified it is gone.
+
+    The signature detects the change; without a signature, the decryption does.
+    """
     assert node.host_path
     serving = _serving(kube)["metadata"]["name"]
-    for model in node.host_path.glob("cache-*/**/linear_regression/1/model.pt"):
+    models = list(node.host_path.glob("cache-*/**/linear_regression/1/model.pt*"))
+    assert models
+    assert {model.name for model in models} == {"model.pt.enc"}
+    for model in models:
         model.write_bytes(model.read_bytes() + b"\n")
     kube.run("delete", "pod", serving, "--wait=false")
-    refused = kube.wait_reason(NAME, "SignedFileChanged", seconds=300)
-    assert "model linear_regression: 1/model.pt is not the file that was signed" in refused["message"]
+    sentence = "model linear_regression: 1/model.pt.enc is not the file that was signed"
+    kube.wait_reason(NAME, "SignedFileChanged", message=sentence, seconds=300)
     pod = _serving(kube)
     assert pod["metadata"]["name"] != serving
+    _assert_never_started(pod)
+    kube.patch("modeldeployment", NAME, {"spec": {"verification": None}})
+    kube.wait_reason(NAME, "DecryptionFailed", message="1/model.pt", seconds=300)
+    for pod in _servers(kube):
+        _assert_never_started(pod)
+
+
+def _assert_never_started(pod: Object) -> None:
     (triton,) = pod["status"]["containerStatuses"]
     assert (triton["started"], triton["restartCount"]) == (False, 0)
 
 
+def _servers(kube: Kube) -> list[Object]:
+    """Return the server pods that are not being deleted."""
+    return [pod for pod in kube.list("pods", SELECTOR) if "deletionTimestamp" not in pod["metadata"]]
+
+
 def _serving(kube: Kube) -> Object:
     """Return the only server pod that is not being deleted."""
-    pods = [pod for pod in kube.list("pods", SELECTOR) if "deletionTimestamp" not in pod["metadata"]]
-    assert len(pods) == 1
-    return pods[0]
+    (pod,) = _servers(kube)
+    return pod
 
 
 def _claims(pod: Object) -> set[str]:
@@ -161,9 +200,11 @@ def _claims(pod: Object) -> set[str]:
     return {each["persistentVolumeClaim"]["claimName"] for each in volumes if "persistentVolumeClaim" in each}
 
 
-def _archive(folder: Path, signer: Signer) -> bytes:
-    """Build an archive of a repository with one signed model."""
-    model = signer.sign(shutil.copytree(REPOSITORY / "linear_regression", folder / "linear_regression"))
+def _archive(folder: Path, signer: Signer, keyset: bytes) -> bytes:
+    """Build an archive of a repository with one encrypted and signed model."""
+    model = folder / "linear_regression"
+    encrypt_model(REPOSITORY / model.name, model, read_keyset(keyset, "keyset"))
+    signer.sign(model)
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
         archive.add(model, model.name)
