@@ -28,6 +28,7 @@ from triton_operator.resources.model_formats import aotinductor_backend, check_f
 from triton_operator.resources.model_tree import is_copied
 from triton_operator.resources.pod import Parts, build_pod_template
 from triton_operator.resources.pod_summary import ContainerSummary, TemplateSummary
+from triton_operator.resources.revision_spec import stored_spec
 from triton_operator.resources.scan_mode import scan_mode
 from triton_operator.resources.server_image import ServerImage, choose_server_image
 from triton_operator.resources.settings import Settings
@@ -67,7 +68,8 @@ class Revision(Struct, frozen=True, omit_defaults=False):
 
     `config` is the ConfigMap's data, `service_ports` are the containers' ports for clients, `template` is a
     PodTemplateSpec with `template_hash` as its revision label, and `claim_name` is the cache that it mounts. `tls_mode`
-    is unset for Disabled, `air_gapped` unless the profile is AirGapped. A field that was added later is not encoded if
+    is unset for Disabled, `air_gapped` unless the profile is AirGapped. `spec` is the part of the spec from which the
+    pods were rendered, for `tritonctl rollout undo`. A field that was added later is not encoded if
     it is unset, because the object's name is a hash of the encoded form.
     """
 
@@ -82,6 +84,7 @@ class Revision(Struct, frozen=True, omit_defaults=False):
     claim_name: str | msgspec.UnsetType = msgspec.UNSET
     tls_mode: TLSMode | msgspec.UnsetType = msgspec.UNSET
     air_gapped: bool | msgspec.UnsetType = msgspec.UNSET
+    spec: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def terminates_tls(self) -> bool:
@@ -218,6 +221,7 @@ def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, A
         claim_name=claim_name(deployment) or msgspec.UNSET,
         tls_mode=msgspec.UNSET if tls_mode(spec) is TLSMode.DISABLED else tls_mode(spec),
         air_gapped=True if spec.privacy.profile is Profile.AIR_GAPPED else msgspec.UNSET,
+        spec=stored_spec(spec),
     )
 
 

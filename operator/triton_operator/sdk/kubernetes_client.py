@@ -104,13 +104,20 @@ class KubernetesClient:
         return self._json("PATCH", path, query, manifest, content="application/apply-patch+yaml")
 
     def change(
-        self, resource: Resource, name: str, changes: Object, namespace: str | None = "", *, manager: str
+        self,
+        resource: Resource,
+        name: str,
+        changes: Object,
+        namespace: str | None = "",
+        *,
+        manager: str,
+        dry_run: bool = False,
     ) -> Object:
         """Set fields of an existing object (a JSON merge patch); other fields remain.
 
-        Raises InvalidRequestError if the schema rejects it.
+        With `dry_run`, the API server only checks the change. Raises InvalidRequestError if the schema rejects it.
         """
-        query = {"fieldManager": manager, "fieldValidation": "Strict"}
+        query = {"fieldManager": manager, "fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
         path = self.path(resource, namespace, name)
         return self._json("PATCH", path, query, changes, content="application/merge-patch+json")
 

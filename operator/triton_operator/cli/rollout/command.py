@@ -1,4 +1,4 @@
-"""`tritonctl rollout`: follow a rollout, list the revisions, pause and resume rollouts, and restart the pods.
+"""`tritonctl rollout`: follow a rollout, list the revisions, return to one, pause and resume, and restart the pods.
 
 Input: an action and a deployment. Output: a line for each new reason until the deployment is Ready, a table, or what
 was changed. Pauses and restarts are fields of `spec.rollout`, so that they are visible in the object.
@@ -14,6 +14,7 @@ import typer
 
 from triton_operator.cli.failures import CommandFailedError, UsageError
 from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, Output, kube_context
+from triton_operator.cli.rollout.undo_options import PrivacyChoice, UndoOptions
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import say
 from triton_operator.cli.terminal.spinner import spinner
@@ -22,12 +23,12 @@ EPILOG = """\b
 Examples:
   tritonctl rollout status digits -n models --timeout 300
   tritonctl rollout history digits
+  tritonctl rollout undo digits --to-revision 3 --dry-run
   tritonctl rollout pause digits
   tritonctl rollout resume digits
   tritonctl rollout restart digits
 \b
-To return to an earlier revision, apply the earlier ModelDeployment again: a revision has the rendered pod template,
-but not the spec.
+`undo` prints what it changes. It restores the fields that form the pods, and not, for example, replicas and callers.
 """
 MANAGER = "tritonctl"
 
@@ -37,21 +38,31 @@ class Action(StrEnum):
 
     STATUS = "status"
     HISTORY = "history"
+    UNDO = "undo"
     PAUSE = "pause"
     RESUME = "resume"
     RESTART = "restart"
 
 
 def rollout(
-    action: Annotated[Action, typer.Argument(metavar="status|history|pause|resume|restart", help="What to do.")],
+    action: Annotated[Action, typer.Argument(metavar="status|history|undo|pause|resume|restart", help="What to do.")],
     name: Name,
     namespace: Namespace = "",
     timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Time limit for status.")] = 600,
+    to_revision: Annotated[
+        int | None,
+        typer.Option("--to-revision", metavar="N", min=1, help="For undo: a revision; by default, the one before."),
+    ] = None,
+    privacy: Annotated[
+        PrivacyChoice | None,
+        typer.Option("--privacy", help="For undo: which fields that protect data to use, if the revision has others."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="For undo: only print what would change.")] = False,
     output: Output = OutputFormat.TABLE,
     kubeconfig: Kubeconfig = "",
     context: Context = "",
 ) -> None:
-    """Follow, list, pause, resume and restart the rollouts of a ModelDeployment.
+    """Follow, list, undo, pause, resume and restart the rollouts of a ModelDeployment.
 
     The exit status of `status` is 1 if the ModelDeployment does not become Ready.
     """
@@ -60,6 +71,9 @@ def rollout(
 
     if output is not OutputFormat.TABLE and action is not Action.HISTORY:
         raise UsageError(f"--output: {action} prints lines of text; use `tritonctl status {name} -o {output}`")
+    options = UndoOptions(to_revision, privacy, dry_run)
+    if options != UndoOptions() and action is not Action.UNDO:
+        raise UsageError(f"--to-revision, --privacy, --dry-run: {action} does not have these options; undo does")
     client = KubernetesClient(kube_context(kubeconfig, context))
     if action is Action.STATUS:
         _follow(Deployments(client), name, namespace, timeout)
@@ -67,6 +81,10 @@ def rollout(
         from triton_operator.cli.rollout.history import print_history
 
         print_history(client, name, namespace, output)
+    elif action is Action.UNDO:
+        from triton_operator.cli.rollout.undo import undo
+
+        undo(client, name, namespace, options, MANAGER)
     else:
         _change(Deployments(client, manager=MANAGER), action, name, namespace)
 

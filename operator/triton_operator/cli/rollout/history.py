@@ -1,6 +1,7 @@
 """The revisions of a deployment, oldest first.
 
-Input: its ControllerRevisions, which the operator keeps for rollbacks, and its status. Output: a row for each revision.
+Input: its ControllerRevisions, which the operator keeps for rollbacks, and its status. Output: the revisions, and a row
+for each of them.
 """
 
 from __future__ import annotations
@@ -24,23 +25,33 @@ _HEADER = ["REVISION", "NAME", "CREATED", "IMAGE", "CURRENT", "READY"]
 
 def print_history(client: KubernetesClient, name: str, namespace: str, form: OutputFormat) -> None:
     """Print the revisions of a deployment; raises SdkError."""
-    with spinner(f"reading the revisions of {name}"):
-        deployment = client.get(MODEL_DEPLOYMENTS, name, namespace)
-        selection = Selection(CHILDREN[Kind.REVISION], namespace, labels=labels_of(name))
-        revisions = client.list(selection).items
-    uid = str(deployment["metadata"].get("uid", ""))
-    own = [each for each in revisions if is_owned(each, uid)]
-    rows = history_rows(own, read_status(deployment).revisions)
+    deployment, revisions = read_history(client, name, namespace)
+    rows = history_rows(revisions, read_status(deployment).revisions)
     if form is OutputFormat.TABLE:
         console().print(table(_HEADER, [list(map(_cell, row.values())) for row in rows]))
     else:
         print_data(rows, form)
 
 
+def read_history(client: KubernetesClient, name: str, namespace: str) -> tuple[Object, list[Object]]:
+    """The ModelDeployment and its ControllerRevisions, oldest first; raises SdkError."""
+    with spinner(f"reading the revisions of {name}"):
+        deployment = client.get(MODEL_DEPLOYMENTS, name, namespace)
+        selection = Selection(CHILDREN[Kind.REVISION], namespace, labels=labels_of(name))
+        revisions = client.list(selection).items
+    uid = str(deployment["metadata"].get("uid", ""))
+    return deployment, sorted((each for each in revisions if is_owned(each, uid)), key=number_of)
+
+
+def number_of(revision: Object) -> int:
+    """The number of a ControllerRevision."""
+    return int(revision.get("revision") or 0)
+
+
 def history_rows(revisions: Sequence[Object], states: Sequence[RevisionStatus]) -> list[dict[str, Any]]:
     """A row for each ControllerRevision; `states` are those in the status: the current one and those with pods."""
     by_name = {state.name: state for state in states}
-    return [_row(each, by_name) for each in sorted(revisions, key=lambda each: int(each.get("revision") or 0))]
+    return [_row(each, by_name) for each in revisions]
 
 
 def _row(revision: Object, states: Mapping[str, RevisionStatus]) -> dict[str, Any]:
@@ -48,7 +59,7 @@ def _row(revision: Object, states: Mapping[str, RevisionStatus]) -> dict[str, An
     name = str(revision["metadata"]["name"])
     state = states.get(name, RevisionStatus(name=name))
     return {
-        "revision": int(revision.get("revision") or 0),
+        "revision": number_of(revision),
         "name": name,
         "created": str(revision["metadata"].get("creationTimestamp", "")),
         "image": str(data.get("serverImage", "")),

@@ -1,0 +1,21 @@
+"""The options of `tritonctl rollout undo`, apart from it so that the other actions need not import it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class PrivacyChoice(StrEnum):
+    """What happens to fields that protect data, if the revision has other values."""
+
+    KEEP = "keep"
+    RESTORE = "restore"
+
+
+class UndoOptions(NamedTuple):
+    """`revision` is the number of a revision, None for the newest one that differs from the spec."""
+
+    revision: int | None = None
+    privacy: PrivacyChoice | None = None
+    dry_run: bool = False
