@@ -245,6 +245,18 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
     "no GPU": ("gpu.count", 0, "", "greater than or equal to 1"),
     "GPU without a vendor": ("gpu.resourceName", "gpu", "", "match"),
     "GPU of Kubernetes": ("gpu.resourceName", "kubernetes.io/gpu", "", "extended resource"),
+    "a slice and another resource": (
+        "gpu",
+        {"mig": {"profile": "1g.10gb"}, "resourceName": "amd.com/gpu"},
+        "gpu.resourceName",
+        "with mig",
+    ),
+    "a slice without a profile": ("gpu", {"mig": {}}, "gpu.mig.profile", "Required value"),
+    "a profile with an injected name": ("gpu", {"mig": {"profile": "1g.10gb/x"}}, "gpu.mig.profile", "match"),
+    "two slices": ("gpu", {"count": 2, "mig": {"profile": "1g.10gb"}}, "gpu.count", "only one slice"),
+    "shared GPUs under the profile Private": ("gpu", {"sharing": "TimeSlicing"}, "gpu", "without isolation"),
+    "shared GPUs by their name": ("gpu", {"resourceName": "nvidia.com/gpu.shared"}, "gpu", "without isolation"),
+    "unknown sharing": ("gpu", {"sharing": "MPS"}, "gpu.sharing", "Unsupported value"),
     "GPU under limits": ("resources.limits", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
     "GPU under requests": ("resources.requests", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
     "GPU for prepare": ("prepare.resources.limits", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
@@ -641,6 +653,8 @@ def test_everything_at_once_is_accepted_and_kept(api: Api, namespace: str) -> No
         {"podLabels": {f"{'a.' * 100}io/{'a' * 60}{number}": "1" for number in range(32)}},
         {"podAnnotations": {f"{'a.' * 100}io/{'a' * 60}{number}": "1" for number in range(32)}},
         {"podAnnotations": {"k8s.v1.cni.cncf.io/networks": "storage"}, "privacy": {"profile": "Open"}},
+        {"gpu": {"mig": {"profile": "1g.10gb+me"}, "resourceName": "nvidia.com/gpu"}},
+        {"gpu": {"mig": {"profile": "3g.40gb"}, "sharing": "TimeSlicing"}, "privacy": {"profile": "Open"}},
     ],
     ids=[
         "as many variables as possible",
@@ -650,6 +664,8 @@ def test_everything_at_once_is_accepted_and_kept(api: Api, namespace: str) -> No
         "as many labels as possible",
         "as many annotations as possible",
         "another network under the profile Open",
+        "a slice of a GPU",
+        "a shared slice under the profile Open",
     ],
 )
 def test_fields_of_pods_are_accepted(api: Api, namespace: str, spec: dict[str, Any]) -> None:

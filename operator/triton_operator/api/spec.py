@@ -18,6 +18,7 @@ from triton_operator.api.cache import Cache
 from triton_operator.api.decryption import Decryption
 from triton_operator.api.environment import EnvFromSource, EnvVar
 from triton_operator.api.errors import InvalidSpecError
+from triton_operator.api.gpu import Gpu
 from triton_operator.api.model import Model
 from triton_operator.api.pod_settings import DnsConfig, HostAlias, ServiceAccount
 from triton_operator.api.pod_template import PodTemplate
@@ -44,13 +45,6 @@ class Endpoint(StrEnum):
 
     STATISTICS = "Statistics"
     MODEL_CONFIG = "ModelConfig"
-
-
-class Gpu(Struct, frozen=True):
-    """Whole GPUs for each serving pod."""
-
-    count: int = 1
-    resource_name: str = "nvidia.com/gpu"
 
 
 class Prepare(Struct, frozen=True):

@@ -60,7 +60,7 @@ def judge_eviction(pod: Pod, spec: Spec) -> Diagnosis | None:
         return None
     message = f"pod {pod.name}: {pod.reason}: {pod.message}"
     if pod.reason.startswith("OutOf"):  # The node had less left than the scheduler assumed: OutOfcpu, ...
-        gpu = spec.gpu is not None and pod.reason.endswith(spec.gpu.resource_name)
+        gpu = spec.gpu is not None and pod.reason.endswith(spec.gpu.extended_resource)
         return Diagnosis(Reason.INSUFFICIENT_GPU if gpu else Reason.UNSCHEDULABLE, message)
     if pod.reason == "NodeLost":
         return Diagnosis(Reason.NODE_LOST, message)
@@ -79,7 +79,7 @@ def _not_scheduled(pod: Pod, spec: Spec) -> Diagnosis | None:
 
 
 def _judge_scheduling(message: str, pod: Pod, spec: Spec) -> Diagnosis:
-    if spec.gpu and f"Insufficient {spec.gpu.resource_name}" in message:
+    if spec.gpu and f"Insufficient {spec.gpu.extended_resource}" in message:
         return Diagnosis(Reason.INSUFFICIENT_GPU, message)
     if "unbound immediate PersistentVolumeClaims" in message or "didn't find available persistent volumes" in message:
         return Diagnosis(Reason.VOLUME_UNBOUND, f"{_name_claims(pod)} not bound to a volume: {message}")

@@ -12,6 +12,7 @@ from triton_operator.api.privacy import Audit
 from triton_operator.api.quantity import format_bytes
 from triton_operator.api.rollout import Strategy
 from triton_operator.api.spec import ModelDeployment, Spec
+from triton_operator.resources.accelerators import scheduling_defaults
 from triton_operator.resources.autoscaler import DEFAULT_METRICS, DEFAULT_UTILIZATION
 from triton_operator.resources.body_limit import max_body_bytes
 from triton_operator.resources.container_resources import (
@@ -65,6 +66,7 @@ def applied_defaults(deployment: ModelDeployment, settings: Settings) -> list[Ch
         *_open_endpoints(spec),
         *_privacy(spec, configs),
         *_shared_memory(spec, configs),
+        *_catalogue(spec, server, settings),
         *_spread(spec),
         *_lifecycle(spec),
         *_rollout(spec),
@@ -163,6 +165,19 @@ def _privacy(spec: Spec, configs: Sequence[RenderedConfig]) -> Iterator[Choice]:
 def _shared_memory(spec: Spec, configs: Sequence[RenderedConfig]) -> Iterator[Choice]:
     if spec.triton.shared_memory_size is None:
         yield Choice("spec.triton.sharedMemorySize", *shared_memory_size(spec, known_messages(configs)))
+
+
+def _catalogue(spec: Spec, server: ServerImage, settings: Settings) -> Iterator[Choice]:
+    added = scheduling_defaults(spec, server, settings)
+    of_gpus = f"The catalogue's default for {spec.gpu.extended_resource}." if spec.gpu else ""
+    if added.tolerations:
+        keys = ", ".join(str(each.get("key", "all taints")) for each in added.tolerations)
+        yield Choice("spec.scheduling.tolerations", keys, of_gpus)
+    if added.runtime_class_name:
+        yield Choice("spec.scheduling.runtimeClassName", added.runtime_class_name, of_gpus)
+    for label, value in (added.node_selector or {}).items():
+        why = "The image of the catalogue is for this architecture only."
+        yield Choice(f"spec.scheduling.nodeSelector.{label}", value, why)
 
 
 def _spread(spec: Spec) -> Iterator[Choice]:

@@ -64,7 +64,7 @@ def server_resources(spec: Spec) -> Manifest:
     """The resources of Triton's container, including GPUs."""
     resources = _of_server(spec)
     if spec.gpu:
-        gpus: dict[str, str | int] = {spec.gpu.resource_name: str(spec.gpu.count)}
+        gpus: dict[str, str | int] = {spec.gpu.extended_resource: str(spec.gpu.count)}
         resources = Resources(requests=resources.requests | gpus, limits=resources.limits | gpus)
     return _manifest(resources)
 

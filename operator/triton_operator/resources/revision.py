@@ -21,6 +21,7 @@ from triton_operator.api.privacy import Profile, Proxy, TLSMode
 from triton_operator.api.resources import Resources
 from triton_operator.api.spec import ModelDeployment, Prepare, Spec
 from triton_operator.api.struct import Struct
+from triton_operator.resources.accelerators import check_device, with_catalogue_defaults
 from triton_operator.resources.cache_content import claim_name
 from triton_operator.resources.metadata import Manifest, child_metadata
 from triton_operator.resources.model_configs import add_configs, config_files, render_configs
@@ -198,6 +199,7 @@ def _without_egress(decryption: Decryption | None) -> Decryption | None:
 def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, Any]], settings: Settings) -> Revision:
     """Render the pods of this spec; raises InvalidSpecError, for example if no server image supports it."""
     spec = deployment.spec
+    check_device(spec, settings)
     server = choose_server_image(spec, settings)
     check_extra_args(spec.triton.extra_args, server.release)
     check_formats(spec, server)
@@ -206,7 +208,7 @@ def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, A
     config = {preparation.CONFIG_FILE: preparation.encode(request).decode(), **config_files(configs)}
     config_name = config_map_name(deployment.metadata.name, msgspec.json.encode(config, order="sorted"))
     parts = Parts(server, settings.operator_image, config_name, configs, ipv6=settings.ipv6)
-    template = build_pod_template(deployment, parts)
+    template = build_pod_template(with_catalogue_defaults(deployment, server, settings), parts)
     template_hash = content_hash(msgspec.json.encode(template, order="sorted"), 10)
     template["metadata"]["labels"][LABEL_REVISION] = template_hash
     return Revision(

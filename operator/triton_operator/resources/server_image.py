@@ -11,7 +11,7 @@ from typing import NamedTuple
 from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.spec import Spec
-from triton_operator.resources.settings import Accelerator, CatalogueImage, Settings
+from triton_operator.resources.settings import NVIDIA_RESOURCES, Accelerator, CatalogueImage, Settings, covers
 from triton_operator.triton.server.flags import COMMON_SINCE
 from triton_operator.triton.server.versions import Version, parse
 
@@ -21,12 +21,14 @@ _RELEASE_TAG = re.compile(r":(\d\d\.\d\d)(?:-[\w.-]+)?(?:@.*)?$")
 class ServerImage(NamedTuple):
     """A server image; `version` is its NVIDIA release (YY.MM), "" if it cannot be determined.
 
-    `backends` are the image's backends according to the catalogue; empty if they are not known.
+    `backends` are the image's backends according to the catalogue; empty if they are not known. `architecture` is that
+    of the nodes on which it runs, "" for any.
     """
 
     image: str
     version: str
     backends: tuple[str, ...] = ()
+    architecture: str = ""
 
     @property
     def release(self) -> Version | None:
@@ -38,28 +40,46 @@ def choose_server_image(spec: Spec, settings: Settings) -> ServerImage:
     """The image for this spec; raises InvalidSpecError if the catalogue has no match or the release is too old."""
     if spec.triton.image is not None:
         return _supported(_own_image(spec.triton.image, spec.triton.version, settings), "spec.triton.image")
-    accelerator = Accelerator.GPU if spec.gpu else Accelerator.CPU
+    resource = spec.gpu.extended_resource if spec.gpu else ""
+    if resource and not any(entry.can_use(resource) for entry in settings.images if not entry.is_nvidias):
+        _make_sure_it_is_nvidias(resource)
     if spec.triton.version is not None:
         candidates = [entry for entry in settings.images if entry.version == spec.triton.version]
     else:
         candidates = [entry for entry in settings.images if entry.default]
-    entry = _best(candidates, accelerator)
+    entry = _best(candidates, resource)
     if entry is None:
-        raise _no_match(spec, settings, accelerator)
-    return _supported(ServerImage(entry.image, entry.version, entry.backends), "spec.triton.version")
+        raise _no_match(spec, settings, resource)
+    server = ServerImage(entry.image, entry.version, entry.backends, entry.architecture)
+    return _supported(server, "spec.triton.version")
 
 
 def _own_image(image: str, version: str | None, settings: Settings) -> ServerImage:
     """The user's image; if the catalogue lists it, its release and backends come from the catalogue."""
     entry = next((entry for entry in settings.images if entry.image == image), None)
     release = version or (entry.version if entry else _release_of(image))
-    return ServerImage(image, release, entry.backends if entry else ())
+    return ServerImage(image, release, entry.backends, entry.architecture) if entry else ServerImage(image, release)
 
 
-def _best(entries: list[CatalogueImage], accelerator: Accelerator) -> CatalogueImage | None:
-    """The first entry for the accelerator, or else a GPU image, because NVIDIA's GPU images also run on CPUs."""
-    exact = [entry for entry in entries if entry.accelerator is accelerator]
-    fallback = [entry for entry in entries if entry.accelerator is Accelerator.GPU]
+def _make_sure_it_is_nvidias(resource: str) -> None:
+    """An image of NVIDIA would start on other GPUs, and fail or serve on the CPU."""
+    if covers(NVIDIA_RESOURCES, resource):
+        return
+    raise InvalidSpecError(
+        Reason.UNKNOWN_VERSION,
+        "spec.gpu.resourceName",
+        f"the image catalogue has no image for {resource}, and NVIDIA's images cannot use these GPUs; set "
+        "spec.triton.image, or ask the administrator of the operator to add an image with "
+        f"resourceNames: [{resource}] to the chart value images",
+    )
+
+
+def _best(entries: list[CatalogueImage], resource: str) -> CatalogueImage | None:
+    """The first entry for these GPUs; for the CPU (""), one for CPUs or else of NVIDIA, which also runs on CPUs."""
+    if resource:
+        return next((entry for entry in entries if entry.can_use(resource)), None)
+    exact = [entry for entry in entries if entry.accelerator is Accelerator.CPU]
+    fallback = [entry for entry in entries if entry.is_nvidias]
     return next(iter(exact or fallback), None)
 
 
@@ -80,9 +100,10 @@ def _release_of(image: str) -> str:
     return match.group(1) if match else ""
 
 
-def _no_match(spec: Spec, settings: Settings, accelerator: Accelerator) -> InvalidSpecError:
+def _no_match(spec: Spec, settings: Settings, resource: str) -> InvalidSpecError:
     """The error for a spec without a matching entry; its message lists only entries that serve on the accelerator."""
-    suitable = [entry for entry in settings.images if _best([entry], accelerator)]
+    suitable = [entry for entry in settings.images if _best([entry], resource)]
+    accelerator = Accelerator.GPU if resource else Accelerator.CPU
     listed = ", ".join(sorted({f"{entry.version} ({entry.accelerator})" for entry in suitable}))
     requested = f"entry for version {spec.triton.version}" if spec.triton.version else "default entry"
     choices = f"suitable entries: {listed}. Choose one of these, set" if listed else "it has no suitable entry. Set"

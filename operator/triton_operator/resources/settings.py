@@ -1,4 +1,4 @@
-"""Settings of the installation: the operator's image and the catalogue of server images.
+"""Settings of the installation: the operator's image, and the catalogue of server images and accelerators.
 
 Input: a JSON file that the chart renders from its values; `runtime` and the CLI read it once.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -23,25 +24,54 @@ class Accelerator(StrEnum):
     CPU = "CPU"
 
 
+NVIDIA_RESOURCES = "nvidia.com/*"
+"""The GPUs of an image for GPUs that does not name any."""
+
+
 class CatalogueImage(Struct, frozen=True):
-    """A Triton image that deployments may use; `version` is its NVIDIA release, YY.MM."""
+    """A Triton image that deployments may use; `version` is its NVIDIA release, YY.MM.
+
+    `resource_names` are the resources whose GPUs the image can use, for images other than NVIDIA's. `architecture` is
+    that of the nodes (amd64, arm64) if the image has only one; "" otherwise.
+    """
 
     image: str
     version: str
     backends: tuple[str, ...] = ()
     accelerator: Accelerator = Accelerator.GPU
+    resource_names: tuple[str, ...] = ()
+    architecture: str = ""
     default: bool = False
+
+    @property
+    def is_nvidias(self) -> bool:
+        """Whether the image is for GPUs of NVIDIA."""
+        return self.accelerator is Accelerator.GPU and not self.resource_names
+
+    def can_use(self, resource_name: str) -> bool:
+        """Whether the image can use the GPUs of this resource."""
+        names = self.resource_names or (NVIDIA_RESOURCES,)
+        return self.accelerator is Accelerator.GPU and any(covers(name, resource_name) for name in names)
+
+
+class AcceleratorDefaults(Struct, frozen=True):
+    """Defaults of `spec.scheduling` for pods that request a resource; in its name, a trailing * matches any suffix."""
+
+    resource_name: str
+    tolerations: tuple[dict[str, Any], ...] = ()
+    runtime_class_name: str | None = None
 
 
 class Settings(Struct, frozen=True):
     """The settings of an installation; the `prepare` container of serving pods runs `operator_image`.
 
-    `ipv6` is whether the first address of pods is an IPv6 address, at which the kubelet, Services and Prometheus reach
-    them.
+    The first of `accelerators` that is about a resource counts. `ipv6` is whether the first address of pods is an IPv6
+    address, at which the kubelet, Services and Prometheus reach them.
     """
 
     operator_image: str
     images: tuple[CatalogueImage, ...] = ()
+    accelerators: tuple[AcceleratorDefaults, ...] = ()
     ipv6: bool = False
 
 
@@ -52,6 +82,13 @@ def in_cluster(settings: Settings, environment: Mapping[str, str]) -> Settings:
     """
     is_ipv6 = ":" in environment.get("KUBERNETES_SERVICE_HOST", "")
     return msgspec.structs.replace(settings, ipv6=settings.ipv6 or is_ipv6)
+
+
+def covers(pattern: str, resource_name: str) -> bool:
+    """Whether an entry of the catalogue is about this resource."""
+    if pattern.endswith("*"):
+        return resource_name.startswith(pattern[:-1])
+    return resource_name == pattern
 
 
 class InvalidSettingsError(TritonOperatorError):

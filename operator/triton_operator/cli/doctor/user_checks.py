@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from triton_operator.api.autoscaling import MetricType
+from triton_operator.api.gpu import NVIDIA_GPU, Gpu
 from triton_operator.api.names import LABEL_DEPLOYMENT
 from triton_operator.api.network_probe import RESULT_KEY, NetworkProbe, decode
 from triton_operator.cli.doctor.check_result import CheckResult, failed, items, passed, unknown, warned
@@ -19,8 +20,6 @@ from triton_operator.cli.doctor.evidence import Evidence
 from triton_operator.cli.doctor.permissions import PERMISSIONS, is_allowed
 from triton_operator.cli.status.pods import container_statuses
 from triton_operator.sdk.errors import SdkError
-
-GPU = "nvidia.com/gpu"
 
 ENFORCERS = ("calico-node", "cilium", "antrea-agent", "kube-router", "weave-net", "kube-network-policies", "kindnet",
              "canal", "ovnkube-node", "azure-npm", "netd", "aws-node")  # fmt: skip
@@ -81,18 +80,19 @@ def check_metrics(evidence: Evidence) -> CheckResult:
 
 
 def check_gpus(evidence: Evidence) -> CheckResult:
-    """A node has GPUs, if deployments request them."""
+    """Nodes have the GPUs that deployments request."""
     response = evidence["nodes"]
     if isinstance(response, SdkError):
         return unknown("gpus", response, "GPUs are needed only by deployments with spec.gpu")
     nodes = items(response)
-    counts = {node["metadata"]["name"]: _count(node) for node in nodes if _count(node)}
-    users = deployments_with(evidence, "gpu")
-    if counts:
-        return passed("gpus", ", ".join(f"{name} has {count}" for name, count in counts.items()))
-    if users:
-        advice = "install NVIDIA's GPU operator or device plugin, or remove spec.gpu"
-        return failed("gpus", f"no node has {GPU}, but {', '.join(users)} request it", advice)
+    users = _users_of_gpus(evidence)
+    found = {name: _amounts(nodes, name) for name in sorted({NVIDIA_GPU, *users})}
+    missing = [f"no node has {name}, but {', '.join(users[name])} request it" for name in users if not found[name]]
+    if missing:
+        advice = "install the device plugin of the GPUs' vendor, correct spec.gpu.resourceName, or remove spec.gpu"
+        return failed("gpus", "; ".join(missing), advice)
+    if any(found.values()):
+        return passed("gpus", ", ".join(amount for amounts in found.values() for amount in amounts))
     return passed("gpus", f"none on {len(nodes)} node{'s' if len(nodes) != 1 else ''}; models are served on CPUs")
 
 
@@ -153,9 +153,25 @@ def _uses_resources(autoscaling: dict[str, Any]) -> bool:
     return not types <= {MetricType.PODS, MetricType.OBJECT, MetricType.EXTERNAL}
 
 
-def _count(node: dict[str, Any]) -> int:
-    value = str(node.get("status", {}).get("allocatable", {}).get(GPU, "0"))
-    return int(value) if value.isdigit() else 0
+def _amounts(nodes: list[dict[str, Any]], resource: str) -> list[str]:
+    """What each node has of the resource; nodes without it are omitted."""
+    amounts = {
+        node["metadata"]["name"]: str(node.get("status", {}).get("allocatable", {}).get(resource, "0"))
+        for node in nodes
+    }
+    kind = "" if resource == NVIDIA_GPU else f" {resource}"
+    return [f"{name} has {amount}{kind}" for name, amount in amounts.items() if amount.isdigit() and int(amount)]
+
+
+def _users_of_gpus(evidence: Evidence) -> dict[str, list[str]]:
+    """The deployments in the namespace by the resource of their GPUs; objects that cannot be read are omitted."""
+    response = evidence["deployments"]
+    found: dict[str, list[str]] = {}
+    for each in [] if isinstance(response, SdkError) else items(response):
+        with suppress(msgspec.ValidationError):
+            if gpu := msgspec.convert(each.get("spec", {}).get("gpu"), Gpu | None):
+                found.setdefault(gpu.extended_resource, []).append(str(each["metadata"]["name"]))
+    return found
 
 
 def deployments_with(evidence: Evidence, field: str) -> list[str]:

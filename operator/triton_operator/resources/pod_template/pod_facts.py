@@ -48,7 +48,7 @@ def gather_facts(spec: Spec, name: str, given_volumes: Iterable[str]) -> PodFact
     return PodFacts(
         profile=spec.privacy.profile,
         decrypts=spec.decryption is not None,
-        gpu=spec.gpu.resource_name if spec.gpu else "",
+        gpu=spec.gpu.extended_resource if spec.gpu else "",
         own_containers=frozenset(each["name"] for each in [*pod["initContainers"], *pod["containers"]]),
         own_variables={variable.name: variable.reason for variable in server_environment(spec)},
         own_volumes=frozenset(volume["name"] for volume in volumes),

@@ -128,6 +128,7 @@ def probed(*, age: float = 0, ingress: bool = True, namespace: str = "s") -> dic
 
 
 GPU_USER = listed({"metadata": {"name": "big"}, "spec": {"gpu": {"count": 1}, "autoscaling": {"maxReplicas": 3}}})
+MIG_USER = listed({"metadata": {"name": "small"}, "spec": {"gpu": {"mig": {"profile": "1g.10gb"}}}})
 BARE_NODE = listed({"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "2"}}})
 
 CASES: list[tuple[dict[str, Any], str, str, str]] = [
@@ -163,7 +164,8 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
     ({"metrics": DeploymentNotFoundError("no")}, "autoscaling", "warn", "metrics-server"),
     ({"metrics": DeploymentNotFoundError("no"), "deployments": GPU_USER}, "autoscaling", "fail", "metrics-server"),
     ({"nodes": BARE_NODE}, "gpus", "ok", ""),
-    ({"nodes": BARE_NODE, "deployments": GPU_USER}, "gpus", "fail", "GPU operator"),
+    ({"nodes": BARE_NODE, "deployments": GPU_USER}, "gpus", "fail", "device plugin"),
+    ({"deployments": MIG_USER}, "gpus", "fail", "device plugin"),
     ({"agents": listed({"metadata": {"name": "kube-flannel-ds"}})}, "network policies", "warn", "no effect"),
     ({"agents": listed()}, "network policies", "warn", "doctor --probe"),
     ({"agents": listed(), "probe": listed(probed(age=89))}, "network policies", "ok", ""),

@@ -1,0 +1,47 @@
+"""The GPUs of a serving pod: an extended resource of the nodes, such as whole GPUs or slices of a type (MIG).
+
+The schema documents each field, and has the rules about their combinations.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from triton_operator.api.struct import Struct
+
+NVIDIA_GPU = "nvidia.com/gpu"
+"""The resource of NVIDIA's device plugin for whole GPUs."""
+
+SHARED = ".shared"
+"""What NVIDIA's device plugin appends to the name of a resource whose GPUs several pods share (renameByDefault)."""
+
+
+class Sharing(StrEnum):
+    """How pods share a GPU."""
+
+    TIME_SLICING = "TimeSlicing"
+
+
+class Mig(Struct, frozen=True):
+    """A slice of one of NVIDIA's GPUs; `profile` is its size in NVIDIA's notation, such as 1g.10gb."""
+
+    profile: str
+
+
+class Gpu(Struct, frozen=True):
+    """GPUs for each serving pod: `count` of a resource, or a slice of one (`mig`), or a share of its time (`sharing`).
+
+    CUDA uses only one slice in a process, and several shares can be of the same GPU, so the count is then 1.
+    """
+
+    count: int = 1
+    resource_name: str = NVIDIA_GPU
+    mig: Mig | None = None
+    sharing: Sharing | None = None
+
+    @property
+    def extended_resource(self) -> str:
+        """The name of the resource that a node advertises, and that the pod requests."""
+        # NVIDIA's device plugin replaces the character, which a name cannot contain.
+        whole = f"nvidia.com/mig-{self.mig.profile.replace('+', '.')}" if self.mig else self.resource_name
+        return f"{whole}{SHARED}" if self.sharing else whole

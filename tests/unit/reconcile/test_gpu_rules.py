@@ -1,0 +1,68 @@
+"""`spec.gpu` names its GPUs in exactly one way; all mistakes are reported at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.builders import a_deployment
+from triton_operator.api.errors import InvalidSpecError
+from triton_operator.reconcile.validate import validate
+
+OPEN = {"profile": "Open"}
+
+
+@pytest.mark.parametrize(
+    ("gpu", "parts"),
+    [
+        (
+            {"count": 2, "resourceName": "amd.com/gpu", "mig": {"profile": "1g 10gb"}},
+            [
+                "spec.gpu.resourceName: must not be set with mig",
+                "spec.gpu.mig.profile: '1g 10gb' is not a profile",
+                "spec.gpu.count: must be 1 with mig",
+            ],
+        ),
+        (
+            {"count": 2, "resourceName": "nvidia.com/a100", "sharing": "TimeSlicing"},
+            ["spec.gpu.resourceName: must not be set with sharing", "spec.gpu.count: must be 1 with sharing"],
+        ),
+    ],
+)
+def test_all_mistakes_are_reported_at_once(gpu: dict[str, Any], parts: list[str]) -> None:
+    with pytest.raises(InvalidSpecError) as caught:
+        validate(a_deployment(gpu=gpu, privacy=OPEN).spec)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "gpu",
+    [
+        {},
+        {"count": 4, "resourceName": "amd.com/gpu"},
+        {"mig": {"profile": "1g.10gb"}},
+        {"mig": {"profile": "1g.10gb+me"}, "resourceName": "nvidia.com/gpu"},
+        {"mig": {"profile": "1g.10gb"}, "sharing": "TimeSlicing"},
+        {"sharing": "TimeSlicing"},
+        {"resourceName": "nvidia.com/gpu.shared", "count": 2},
+    ],
+)
+def test_one_way_is_accepted(gpu: dict[str, Any]) -> None:
+    validate(a_deployment(gpu=gpu, privacy=OPEN).spec)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "path"),
+    [
+        ({"sharing": "TimeSlicing"}, "spec.gpu.sharing"),
+        ({"sharing": "TimeSlicing", "mig": {"profile": "1g.10gb"}}, "spec.gpu.sharing"),
+        ({"resourceName": "nvidia.com/gpu.shared"}, "spec.gpu.resourceName"),
+    ],
+)
+def test_private_profiles_do_not_share_gpus(gpu: dict[str, Any], path: str) -> None:
+    validate(a_deployment(gpu=gpu, privacy=OPEN).spec)
+    with pytest.raises(InvalidSpecError, match="without isolation of memory") as caught:
+        validate(a_deployment(gpu=gpu).spec)
+    assert caught.value.path == path
