@@ -256,6 +256,14 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
     "two slices": ("gpu", {"count": 2, "mig": {"profile": "1g.10gb"}}, "gpu.count", "only one slice"),
     "shared GPUs under the profile Private": ("gpu", {"sharing": "TimeSlicing"}, "gpu", "without isolation"),
     "shared GPUs by their name": ("gpu", {"resourceName": "nvidia.com/gpu.shared"}, "gpu", "without isolation"),
+    "memory of GPUs for nothing": ("gpu.memory", "16Gi", "gpu.memory", "only then"),
+    "memory of models without that of the GPUs": (
+        "models",
+        [{"name": "digits", "gpuMemory": "1Gi"}],
+        "gpu.memory",
+        "if a model has gpuMemory",
+    ),
+    "a misspelt memory of a GPU": ("gpu.memory", "16 GB", "gpu.memory", "must be a quantity"),
     "unknown sharing": ("gpu", {"sharing": "MPS"}, "gpu.sharing", "Unsupported value"),
     "GPU under limits": ("resources.limits", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
     "GPU under requests": ("resources.requests", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
@@ -654,6 +662,7 @@ def test_everything_at_once_is_accepted_and_kept(api: Api, namespace: str) -> No
         {"podAnnotations": {f"{'a.' * 100}io/{'a' * 60}{number}": "1" for number in range(32)}},
         {"podAnnotations": {"k8s.v1.cni.cncf.io/networks": "storage"}, "privacy": {"profile": "Open"}},
         {"gpu": {"mig": {"profile": "1g.10gb+me"}, "resourceName": "nvidia.com/gpu"}},
+        {"gpu": {"count": 2, "memory": "16Gi"}, "models": [{"name": "digits", "gpuMemory": "6Gi"}]},
         {"gpu": {"mig": {"profile": "3g.40gb"}, "sharing": "TimeSlicing"}, "privacy": {"profile": "Open"}},
     ],
     ids=[
@@ -665,6 +674,7 @@ def test_everything_at_once_is_accepted_and_kept(api: Api, namespace: str) -> No
         "as many annotations as possible",
         "another network under the profile Open",
         "a slice of a GPU",
+        "memory of models and GPUs",
         "a shared slice under the profile Open",
     ],
 )

@@ -32,10 +32,12 @@ class Gpu(Struct, frozen=True):
     """GPUs for each serving pod: `count` of a resource, or a slice of one (`mig`), or a share of its time (`sharing`).
 
     CUDA uses only one slice in a process, and several shares can be of the same GPU, so the count is then 1.
+    `memory` is that of each GPU, a quantity of bytes; the models with a `gpu_memory` are distributed by it.
     """
 
     count: int = 1
     resource_name: str = NVIDIA_GPU
+    memory: str | int | None = None
     mig: Mig | None = None
     sharing: Sharing | None = None
 

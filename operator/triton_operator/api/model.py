@@ -61,7 +61,8 @@ class Model(Struct, frozen=True):
     """One model to serve; `path` is its folder in the repository and defaults to its name.
 
     The configuration is `config`, the ConfigMap key in `config_map_ref`, or the config.pbtxt in the repository.
-    `model_repository` overrides the deployment's common repository for this model.
+    `gpu_memory` is what one instance needs on a GPU, a quantity of bytes. `model_repository` overrides the deployment's
+    common repository for this model.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Model(Struct, frozen=True):
     version_policy: VersionPolicy | None = None
     digest: str | None = None
     objective: Objective | None = None
+    gpu_memory: str | int | None = None
     config: ModelConfig | None = None
     config_map_ref: ConfigMapKey | None = None
     model_repository: ModelRepository | None = None

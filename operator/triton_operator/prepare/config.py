@@ -17,7 +17,7 @@ from triton_operator.api.model_config import ModelConfig
 from triton_operator.prepare.errors import PrepareError, config_invalid
 from triton_operator.prepare.repository import Repository
 from triton_operator.triton.config.constants import CONFIG_NAME
-from triton_operator.triton.config.defaults import complete
+from triton_operator.triton.config.defaults import complete, place
 from triton_operator.triton.config.file import read_config_text
 from triton_operator.triton.config.formats import with_aotinductor_backend
 from triton_operator.triton.config.signature_merge import merge
@@ -94,6 +94,8 @@ def render_config(request: PreparationModel, chosen: ChosenConfig, signatures: d
             raise config_invalid(request.name, f"{path}: {error}") from error
     if request.tuning and request.tuning.may_complete(hand_written=chosen.author.is_person):
         message = complete(message, request.tuning).message
+    elif request.tuning:
+        message = place(message, request.tuning)
     untouched = chosen.author is Author.REPOSITORY and not chosen.is_changed and message == chosen.message
     return "" if untouched else write(message)
 

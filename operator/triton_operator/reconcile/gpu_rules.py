@@ -11,7 +11,9 @@ from collections.abc import Iterator
 
 from triton_operator.api.errors import InvalidSpecError, Problem
 from triton_operator.api.gpu import NVIDIA_GPU, SHARED, Gpu
+from triton_operator.api.quantity import parse_bytes
 from triton_operator.api.spec import Spec
+from triton_operator.resources.gpu_packing import place_models
 
 PROFILE = re.compile(r"[1-9]g\.[1-9][0-9]{0,2}gb([+-][a-z]{1,8}(\.[a-z]{1,8})?)?", re.ASCII)
 """NVIDIA's names of slices: compute and memory, and optionally attributes such as +me (media engines)."""
@@ -24,13 +26,37 @@ _ISOLATION = (
 
 def check_gpu(spec: Spec) -> None:
     """Raise InvalidSpecError with everything that is wrong."""
-    if spec.gpu is None:
-        return
-    problems = [*_wrong_ways(spec.gpu), *_wrong_count(spec.gpu)]
-    if spec.privacy.profile.is_private:
+    problems = list(_wrong_memory(spec))
+    if spec.gpu:
+        problems += [*_wrong_ways(spec.gpu), *_wrong_count(spec.gpu)]
+    if spec.gpu and spec.privacy.profile.is_private:
         problems += _shared(spec.gpu)
+    if not problems:
+        problems += _packing(spec)
     if problems:
         raise InvalidSpecError.of(problems)
+
+
+def _wrong_memory(spec: Spec) -> Iterator[Problem]:
+    declared = {f"spec.models[{index}].gpuMemory": model.gpu_memory for index, model in enumerate(spec.models)}
+    declared = {path: value for path, value in declared.items() if value is not None}
+    memory = spec.gpu.memory if spec.gpu else None
+    if spec.gpu is None:
+        yield from (Problem(path, "has no effect without spec.gpu; remove it") for path in declared)
+    elif declared and memory is None:
+        yield Problem("spec.gpu.memory", "is required with models[].gpuMemory; set it to the memory of each GPU")
+    elif memory is not None and not declared:
+        yield Problem("spec.gpu.memory", "has no effect, because no model has gpuMemory; remove it")
+    for path, value in {"spec.gpu.memory": memory, **declared}.items():
+        if value is not None and parse_bytes(str(value)) is None:
+            yield Problem(path, f"{value} is not a quantity such as 16Gi")
+
+
+def _packing(spec: Spec) -> Iterator[Problem]:
+    try:
+        place_models(spec)
+    except InvalidSpecError as error:
+        yield Problem(error.path, error.message, error.reason)
 
 
 def _wrong_ways(gpu: Gpu) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.model import Model
 from triton_operator.api.spec import Spec
+from triton_operator.resources.gpu_packing import place_models
 from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.model_formats import aotinductor_backend
 from triton_operator.resources.server_environment import cpu_limit
@@ -45,7 +46,8 @@ class RenderedConfig(NamedTuple):
 
 def render_configs(spec: Spec, server: ServerImage | None = None) -> list[RenderedConfig]:
     """The configuration of each model for this server, in the order of the spec; raises InvalidSpecError."""
-    return [_render(spec, index, model, server) for index, model in enumerate(spec.models)]
+    placement = place_models(spec)
+    return [_render(spec, index, placement.get(model.name, ()), server) for index, model in enumerate(spec.models)]
 
 
 def config_files(configs: Sequence[RenderedConfig]) -> dict[str, str]:
@@ -76,8 +78,9 @@ def add_configs(preparation: Preparation, configs: Sequence[RenderedConfig]) -> 
     return msgspec.structs.replace(preparation, models=tuple(_add(model, config) for model, config in models))
 
 
-def _render(spec: Spec, index: int, model: Model, server: ServerImage | None) -> RenderedConfig:
-    tuning = TuningInputs(cpus=cpu_limit(spec), gpus=spec.gpu.count if spec.gpu else 0, objective=model.objective or "")
+def _render(spec: Spec, index: int, placed_on: tuple[int, ...], server: ServerImage | None) -> RenderedConfig:
+    model, gpus = spec.models[index], spec.gpu.count if spec.gpu else 0
+    tuning = TuningInputs(cpu_limit(spec), gpus, objective=model.objective or "", placed_on=placed_on)
     if model.config is None:
         return RenderedConfig(model, f"{index}.pbtxt" if model.config_map_ref else "", tuning)
     try:

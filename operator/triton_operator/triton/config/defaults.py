@@ -31,12 +31,13 @@ class TuningInputs(Struct, frozen=True):
     """The inputs of the defaults besides the configuration itself.
 
     `cpus` are the whole CPUs of the server's limit (at least 1), None without a limit; `gpus` are the GPUs of a pod;
-    `objective` is the user's value, "" without one.
+    `objective` is the user's value, "" without one; `placed_on` are the GPUs on which the model has room, () for all.
     """
 
     cpus: int | None = None
     gpus: int = 0
     objective: str = ""
+    placed_on: tuple[int, ...] = ()
 
     def may_complete(self, *, hand_written: bool) -> bool:
         """Whether missing fields may be added: to a hand-written configuration only if the user sets an objective."""
@@ -104,15 +105,30 @@ def _kind(message: Message) -> _BackendKind:
     return _BackendKind.OTHER
 
 
+def place(message: Message, tuning: TuningInputs) -> Message:
+    """A hand-written configuration without instances, on the GPUs on which the model has room; nothing else changes."""
+    if not tuning.placed_on or "instance_group" in message or _kind(message) is _BackendKind.ENSEMBLE:
+        return message
+    placed = dict(message)
+    _instances(placed, tuning, _kind(message))
+    return placed
+
+
 def _instances(message: Message, tuning: TuningInputs, kind: _BackendKind) -> list[Choice]:
     if "instance_group" in message:
         return []
     count, device, why = _instance_group(tuning, kind)
-    message["instance_group"] = [{"count": [count], "kind": [Identifier(device)]}]
-    return [Choice("instanceGroups", f"{count} of {device}", why)]
+    group: Message = {"count": [count], "kind": [Identifier(device)]}
+    if tuning.placed_on:
+        group["gpus"] = list(tuning.placed_on)
+    message["instance_group"] = [group]
+    where = f" on {', '.join(map(str, tuning.placed_on))}" if tuning.placed_on else ""
+    return [Choice("instanceGroups", f"{count} of {device}{where}", why)]
 
 
 def _instance_group(tuning: TuningInputs, kind: _BackendKind) -> tuple[int, str, str]:
+    if tuning.placed_on:
+        return 1, "KIND_GPU", "One instance on each GPU on which the declared memory (gpuMemory) fits."
     if tuning.gpus:
         return 1, "KIND_GPU", "One instance per GPU, because a second one would need the model's memory again."
     if kind not in _THREADS:
