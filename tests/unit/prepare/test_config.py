@@ -142,16 +142,16 @@ def test_a_file_with_gaps_is_completed_from_the_signature_alone(pod: Pod) -> Non
     assert "instance_group" in pod.served()
 
 
-def test_a_file_without_instances_gets_the_gpus_on_which_the_model_has_room(pod: Pod) -> None:
-    """Otherwise Triton would load it on every GPU; a file with instances is used unchanged."""
-    tuning = TuningInputs(gpus=2, placed_on=(1,))
-    pod.add("digits", WHOLE, v1=MODEL)
-    pod.ask_for(PreparationModel("digits", "digits", tuning=tuning))
-    assert pod.served() == parse(WHOLE + "instance_group { count: 1 kind: KIND_GPU gpus: 1 }")
-    own = WHOLE + "instance_group { kind: KIND_GPU gpus: 0 }"
-    pod.add("digits", own, v1=MODEL)
-    pod.ask_for(PreparationModel("digits", "digits", tuning=tuning))
-    assert pod.served() == parse(own)
+@pytest.mark.parametrize(
+    ("own", "served"),
+    [("", "instance_group { count: 1 kind: KIND_GPU gpus: 1 }"), ("instance_group { kind: KIND_GPU gpus: 0 }",) * 2],
+    ids=["without instances", "with instances"],
+)
+def test_a_file_without_instances_gets_the_gpus_on_which_the_model_has_room(pod: Pod, own: str, served: str) -> None:
+    """Otherwise Triton would load it on every GPU."""
+    pod.add("digits", WHOLE + own, v1=MODEL)
+    pod.ask_for(PreparationModel("digits", "digits", tuning=TuningInputs(gpus=2, placed_on=(1,))))
+    assert pod.served() == parse(WHOLE + served)
 
 
 @pytest.mark.parametrize(
