@@ -257,12 +257,7 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
     "shared GPUs under the profile Private": ("gpu", {"sharing": "TimeSlicing"}, "gpu", "without isolation"),
     "shared GPUs by their name": ("gpu", {"resourceName": "nvidia.com/gpu.shared"}, "gpu", "without isolation"),
     "memory of GPUs for nothing": ("gpu.memory", "16Gi", "gpu.memory", "only then"),
-    "memory of models without that of the GPUs": (
-        "models",
-        [{"name": "digits", "gpuMemory": "1Gi"}],
-        "gpu.memory",
-        "if a model has gpuMemory",
-    ),
+    "memory of models without GPUs": ("models", [{"name": "digits", "gpuMemory": "1Gi"}], "", "spec.gpu is not set"),
     "a misspelt memory of a GPU": ("gpu.memory", "16 GB", "gpu.memory", "must be a quantity"),
     "unknown sharing": ("gpu", {"sharing": "MPS"}, "gpu.sharing", "Unsupported value"),
     "GPU under limits": ("resources.limits", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
