@@ -10,7 +10,9 @@ import yaml
 
 from tests.apiserver.api_client import Api, RequestRefusedError
 from tests.apiserver.specs import MINIMAL, NOTHING, changed, create, deployment
+from tests.builders import SETTINGS, a_deployment
 from tests.unit.resources.test_autoscaler import PASSED_THROUGH
+from triton_operator.resources.build import render
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 HPA_METRICS = [{"type": "CPUUtilization", "averageUtilization": 70}, {"type": "MemoryUtilization"}, *PASSED_THROUGH]
@@ -28,6 +30,10 @@ def scaled_by(kind: str, **members: Any) -> dict[str, Any]:
     return {"maxReplicas": 2, "metrics": [{name: value for name, value in metric.items() if value is not None}]}
 
 
+CLAIMS = [
+    {"name": "gpus", "resourceClaimTemplateName": "two-gpus", "request": "gpu"},
+    {"name": "shared", "resourceClaimName": "one-gpu"},
+]
 FULL: dict[str, Any] = {
     "modelRepository": {
         "image": {"reference": "registry.example.com:5000/team/models:v7", "path": "/model_repository"}
@@ -259,6 +265,26 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
     "memory of GPUs for nothing": ("gpu.memory", "16Gi", "gpu.memory", "only then"),
     "memory of models without GPUs": ("models", [{"name": "digits", "gpuMemory": "1Gi"}], "", "spec.gpu is not set"),
     "a misspelt memory of a GPU": ("gpu.memory", "16 GB", "gpu.memory", "must be a quantity"),
+    "claims under the profile Private": ("gpu", {"resourceClaims": CLAIMS}, "gpu.resourceClaims", "network device"),
+    "claims and a slice": (
+        "gpu",
+        {"resourceClaims": CLAIMS, "mig": {"profile": "1g.10gb"}},
+        "gpu.resourceClaims",
+        "must not be set with",
+    ),
+    "a claim of nothing": (
+        "gpu",
+        {"resourceClaims": [{"name": "gpu"}]},
+        "gpu.resourceClaims[0]",
+        "exactly one of resourceClaimName",
+    ),
+    "the same claim twice": (
+        "gpu",
+        {"resourceClaims": [CLAIMS[0], CLAIMS[0]]},
+        "gpu.resourceClaims[1]",
+        "Duplicate value",
+    ),
+    "no claims": ("gpu", {"resourceClaims": []}, "gpu.resourceClaims", "at least 1"),
     "unknown sharing": ("gpu", {"sharing": "MPS"}, "gpu.sharing", "Unsupported value"),
     "GPU under limits": ("resources.limits", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
     "GPU under requests": ("resources.requests", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
@@ -657,6 +683,7 @@ def test_everything_at_once_is_accepted_and_kept(api: Api, namespace: str) -> No
         {"podAnnotations": {f"{'a.' * 100}io/{'a' * 60}{number}": "1" for number in range(32)}},
         {"podAnnotations": {"k8s.v1.cni.cncf.io/networks": "storage"}, "privacy": {"profile": "Open"}},
         {"gpu": {"mig": {"profile": "1g.10gb+me"}, "resourceName": "nvidia.com/gpu"}},
+        {"gpu": {"count": 3, "resourceClaims": CLAIMS}, "privacy": {"profile": "Open"}},
         {"gpu": {"count": 2, "memory": "16Gi"}, "models": [{"name": "digits", "gpuMemory": "6Gi"}]},
         {"gpu": {"mig": {"profile": "3g.40gb"}, "sharing": "TimeSlicing"}, "privacy": {"profile": "Open"}},
     ],
@@ -669,6 +696,7 @@ def test_everything_at_once_is_accepted_and_kept(api: Api, namespace: str) -> No
         "as many annotations as possible",
         "another network under the profile Open",
         "a slice of a GPU",
+        "claims of devices under the profile Open",
         "memory of models and GPUs",
         "a shared slice under the profile Open",
     ],
@@ -676,6 +704,19 @@ def test_everything_at_once_is_accepted_and_kept(api: Api, namespace: str) -> No
 def test_fields_of_pods_are_accepted(api: Api, namespace: str, spec: dict[str, Any]) -> None:
     """The rules reject no more than necessary, and the longest list does not cost too much."""
     create(api, namespace, deployment({**MINIMAL, **spec}))
+
+
+def test_a_deployment_with_claims_of_devices_is_stored_as_it_is_rendered(api: Api, namespace: str) -> None:
+    """The operator compares what it has applied with what is stored."""
+    gpu = {"count": 3, "resourceClaims": CLAIMS}
+    children = render(a_deployment("digits", namespace, gpu=gpu, privacy={"profile": "Open"}), SETTINGS)
+    (body,) = (each for each in children if each["kind"] == "Deployment")
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/digits"
+    stored = api.apply(path, body, manager="triton-operator", dryRun="All")
+    applied, pod = body["spec"]["template"]["spec"], stored["spec"]["template"]["spec"]
+    assert pod["resourceClaims"] == applied["resourceClaims"]
+    assert pod["containers"][0]["resources"] == applied["containers"][0]["resources"]
+    assert pod["containers"][0]["resources"]["claims"] == [{"name": "gpus", "request": "gpu"}, {"name": "shared"}]
 
 
 def test_with_a_cpu_limit_the_number_of_threads_is_that_of_the_operator(api: Api, namespace: str) -> None:

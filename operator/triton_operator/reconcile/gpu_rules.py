@@ -7,10 +7,11 @@ checked when new pods are rendered (`resources.accelerators`, `resources.server_
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from triton_operator.api.errors import InvalidSpecError, Problem
-from triton_operator.api.gpu import NVIDIA_GPU, SHARED, Gpu
+from triton_operator.api.gpu import NVIDIA_GPU, SHARED, DeviceClaim, Gpu
 from triton_operator.api.quantity import parse_bytes
 from triton_operator.api.spec import Spec
 from triton_operator.resources.gpu_packing import place_models
@@ -22,6 +23,10 @@ _ISOLATION = (
     "shares GPUs with other pods, without isolation of memory and faults; only the profile Open allows it; request "
     "whole GPUs, or a slice with mig"
 )
+_UNKNOWN_DEVICES = (
+    "can be of a network device of the node, to which no network policy applies; only the profile Open allows claims "
+    "of devices; request an extended resource, which a DeviceClass can also provide (extendedResourceName)"
+)
 
 
 def check_gpu(spec: Spec) -> None:
@@ -30,7 +35,7 @@ def check_gpu(spec: Spec) -> None:
     if spec.gpu:
         problems += [*_wrong_ways(spec.gpu), *_wrong_count(spec.gpu)]
     if spec.gpu and spec.privacy.profile.is_private:
-        problems += _shared(spec.gpu)
+        problems += _not_isolated(spec.gpu)
     if not problems:
         problems += _packing(spec)
     if problems:
@@ -69,9 +74,21 @@ def _wrong_ways(gpu: Gpu) -> Iterator[Problem]:
             "spec.gpu.resourceName",
             f"must not be set with sharing; a shared resource has a name that ends with {SHARED}",
         )
+    if gpu.resource_claims and (is_named or gpu.mig or gpu.sharing):
+        yield Problem("spec.gpu.resourceClaims", "must not be set with resourceName, mig or sharing")
+    yield from _wrong_claims(gpu.resource_claims)
     if gpu.mig and not PROFILE.fullmatch(gpu.mig.profile):
         message = f"{gpu.mig.profile!r} is not a profile such as 1g.10gb or 1g.10gb+me"
         yield Problem("spec.gpu.mig.profile", message)
+
+
+def _wrong_claims(claims: Sequence[DeviceClaim]) -> Iterator[Problem]:
+    for name in (name for name, count in Counter(claim.name for claim in claims).items() if count > 1):
+        yield Problem("spec.gpu.resourceClaims", f"{name} is used twice")
+    for index, claim in enumerate(claims):
+        path = f"spec.gpu.resourceClaims[{index}]"
+        if (claim.resource_claim_name is None) == (claim.resource_claim_template_name is None):
+            yield Problem(path, "set exactly one of resourceClaimName and resourceClaimTemplateName")
 
 
 def _wrong_count(gpu: Gpu) -> Iterator[Problem]:
@@ -87,7 +104,9 @@ def _wrong_count(gpu: Gpu) -> Iterator[Problem]:
         yield Problem("spec.gpu.count", message)
 
 
-def _shared(gpu: Gpu) -> Iterator[Problem]:
+def _not_isolated(gpu: Gpu) -> Iterator[Problem]:
+    if gpu.resource_claims:
+        yield Problem("spec.gpu.resourceClaims", _UNKNOWN_DEVICES)
     if gpu.sharing:
         yield Problem("spec.gpu.sharing", _ISOLATION)
     elif gpu.extended_resource.endswith(SHARED):

@@ -10,12 +10,14 @@ import re
 from collections.abc import Sequence
 
 from triton_operator.api.conditions import Reason
+from triton_operator.api.gpu import Gpu
 from triton_operator.api.names import CONTAINER_PREPARE
 from triton_operator.api.spec import Spec
 from triton_operator.cluster.observed import Pod, PodEvent
 from triton_operator.reconcile.container_ends import Diagnosis, judge_end
 from triton_operator.reconcile.pods import is_injected, is_loaded, is_proxy, last_termination
 from triton_operator.reconcile.retry_hint import retry_hint
+from triton_operator.reconcile.surge_obstacle import NO_DEVICES
 
 _PULL_REASONS = frozenset(
     {
@@ -33,6 +35,7 @@ _AFTER_VOLUMES = frozenset({"Pulling", "Pulled", "Created", "Started"})
 """Events after which older warnings about volumes are obsolete."""
 _SPACE = re.compile(r"emptydir volume|ephemeral[- ](?:local )?storage|nodefs|imagefs|containerfs|inodes", re.IGNORECASE)
 """Found in the kubelet's messages about evictions because of disks or memory-backed volumes."""
+_CLAIM_MISSING = re.compile(r'resourceclaim(?:template)?(?:\.resource\.k8s\.io)? "[^"]+" not found')
 _MISSING = re.compile(r"not found|non-existent")
 _GATE = re.compile(r'readiness gate "([^"]+)"')
 _TRANSIENT = re.compile(r"not registered|failed to sync \w+ cache")
@@ -60,8 +63,9 @@ def judge_eviction(pod: Pod, spec: Spec) -> Diagnosis | None:
         return None
     message = f"pod {pod.name}: {pod.reason}: {pod.message}"
     if pod.reason.startswith("OutOf"):  # The node had less left than the scheduler assumed: OutOfcpu, ...
-        gpu = spec.gpu is not None and pod.reason.endswith(spec.gpu.extended_resource)
-        return Diagnosis(Reason.INSUFFICIENT_GPU if gpu else Reason.UNSCHEDULABLE, message)
+        resource = spec.gpu.extended_resource if spec.gpu else ""
+        is_gpu = bool(resource) and pod.reason.endswith(resource)
+        return Diagnosis(Reason.INSUFFICIENT_GPU if is_gpu else Reason.UNSCHEDULABLE, message)
     if pod.reason == "NodeLost":
         return Diagnosis(Reason.NODE_LOST, message)
     if pod.reason == "Evicted" and _SPACE.search(pod.message):
@@ -79,13 +83,20 @@ def _not_scheduled(pod: Pod, spec: Spec) -> Diagnosis | None:
 
 
 def _judge_scheduling(message: str, pod: Pod, spec: Spec) -> Diagnosis:
-    if spec.gpu and f"Insufficient {spec.gpu.extended_resource}" in message:
+    if spec.gpu and _lacks_gpus(message, spec.gpu):
         return Diagnosis(Reason.INSUFFICIENT_GPU, message)
+    if _CLAIM_MISSING.search(message):
+        return Diagnosis(Reason.DEPENDENCY_MISSING, f"in namespace {pod.namespace}: {message}")
     if "unbound immediate PersistentVolumeClaims" in message or "didn't find available persistent volumes" in message:
         return Diagnosis(Reason.VOLUME_UNBOUND, f"{_name_claims(pod)} not bound to a volume: {message}")
     if re.search(r'persistentvolumeclaim "[^"]+" not found', message):
         return Diagnosis(Reason.DEPENDENCY_MISSING, f"in namespace {pod.namespace}: {message}")
     return Diagnosis(Reason.UNSCHEDULABLE, message)
+
+
+def _lacks_gpus(message: str, gpu: Gpu) -> bool:
+    resource = gpu.extended_resource
+    return f"Insufficient {resource}" in message if resource else NO_DEVICES in message
 
 
 def _name_claims(pod: Pod) -> str:

@@ -146,6 +146,8 @@ def _does_not_fit(new: PodSummary, old: PodSummary) -> str:
         return "the rules about their nodes have changed"
     if new.claims != old.claims:
         return "the new pods use another volume"
+    if new.resource_claims != old.resource_claims:
+        return "the new pods claim other devices"
     more = new.needs_more_of(old)
     return f"a new pod needs more {', '.join(more)} than an old one releases" if more else ""
 

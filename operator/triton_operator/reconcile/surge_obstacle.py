@@ -13,6 +13,8 @@ from triton_operator.cluster.observed import DeploymentState, ObservedCondition,
 from triton_operator.resources.pod_summary import QuantityKind
 
 _INSUFFICIENT = re.compile(r"Insufficient ([\w./-]*\w)")
+NO_DEVICES = "cannot allocate all claims"
+"""In the scheduler's message if a node has too few free devices for the claims of a pod."""
 _TOO_MANY_PODS = "Too many pods"
 _TAKEN = re.compile(
     r"pod anti-affinity rules|existing pods anti-affinity rules|pod topology spread constraints(?! \()|"
@@ -76,6 +78,8 @@ def _judge_nodes(pod: Pod, message: str) -> Obstacle | None:
     names = tuple(dict.fromkeys(_INSUFFICIENT.findall(causes)))
     if names:
         return Obstacle(f"no free {', '.join(names)}", tuple(map(Missing, names)), pod, causes)
+    if NO_DEVICES in causes:
+        return Obstacle("no free devices for the resource claims", (), pod, causes)
     if _TOO_MANY_PODS in causes:
         return Obstacle("no node has room for another pod", (), pod, causes)
     if _TAKEN.search(causes):

@@ -23,9 +23,9 @@ ARCHITECTURE = "kubernetes.io/arch"
 
 def check_device(spec: Spec, settings: Settings) -> None:
     """Raise InvalidSpecError if the resource may be something else than a GPU under a private profile."""
-    if spec.gpu is None or not spec.privacy.profile.is_private:
+    resource = spec.gpu.extended_resource if spec.gpu else ""
+    if not resource or not spec.privacy.profile.is_private:
         return
-    resource = spec.gpu.extended_resource
     of_catalogue = (entry.resource_name for entry in settings.accelerators)
     of_images = (name for entry in settings.images for name in entry.resource_names)
     if not any(covers(name, resource) for name in (*GPU_RESOURCES, *of_catalogue, *of_images)):
@@ -62,8 +62,6 @@ def scheduling_defaults(spec: Spec, server: ServerImage, settings: Settings) -> 
 
 
 def _entry(spec: Spec, settings: Settings) -> AcceleratorDefaults | None:
-    """The first one about the resource of the GPUs."""
-    if spec.gpu is None:
-        return None
-    resource = spec.gpu.extended_resource
+    """The first one about the resource of the GPUs; none for claims of devices, which do not name one."""
+    resource = spec.gpu.extended_resource if spec.gpu else ""
     return next((entry for entry in settings.accelerators if covers(entry.resource_name, resource)), None)

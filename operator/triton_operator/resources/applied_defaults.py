@@ -129,6 +129,8 @@ def _server(spec: Spec, server: ServerImage) -> Iterator[Choice]:
     if spec.triton.image is None:
         entry = "entry for that release" if spec.triton.version else "default entry"
         device = "GPUs" if spec.gpu else "CPUs"
+        if spec.gpu and spec.gpu.resource_claims:
+            device = "NVIDIA's GPUs, because claims do not say whose GPUs they are of"
         why = f"The catalogue's {entry} for {device}."
         yield Choice("spec.triton.image", server.image, why)
     if spec.triton.version is None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from triton_operator.api.quantity import MI, format_bytes, format_cpus, parse_exact, smaller
 from triton_operator.api.resources import Resources
 from triton_operator.api.spec import Spec
+from triton_operator.resources.device_claims import container_claims
 from triton_operator.resources.metadata import Manifest
 
 DEFAULT_REQUESTS: dict[str, str] = {"cpu": "250m", "memory": "512Mi"}
@@ -63,6 +64,8 @@ def default_requests(spec: Spec) -> dict[str, str]:
 def server_resources(spec: Spec) -> Manifest:
     """The resources of Triton's container, including GPUs."""
     resources = _of_server(spec)
+    if spec.gpu and spec.gpu.resource_claims:
+        return _manifest(resources) | {"claims": container_claims(spec.gpu)}
     if spec.gpu:
         gpus: dict[str, str | int] = {spec.gpu.extended_resource: str(spec.gpu.count)}
         resources = Resources(requests=resources.requests | gpus, limits=resources.limits | gpus)

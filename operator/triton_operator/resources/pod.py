@@ -22,6 +22,7 @@ from triton_operator.api.names import (
 from triton_operator.api.spec import Endpoint, LogLevel, ModelDeployment, Scheduling, Spec
 from triton_operator.resources.cache_content import claim_name
 from triton_operator.resources.container_resources import prepare_resources, server_resources
+from triton_operator.resources.device_claims import pod_claims
 from triton_operator.resources.isolation import LOCKED_DOWN, isolated_pod
 from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.model_configs import RenderedConfig, config_volume, known_messages
@@ -89,6 +90,7 @@ def _pod_spec(deployment: ModelDeployment, parts: Parts) -> Manifest:
         "initContainers": [_prepare_container(spec, parts.operator_image)],
         "containers": [_triton_container(spec, parts)],
         "volumes": _volumes(spec, parts, claim_name(deployment)),
+        **pod_claims(spec),
     }
     if terminates_tls(spec):
         pod["initContainers"].append(build_proxy_container(spec, parts.operator_image))

@@ -58,6 +58,7 @@ class PodSummary(Struct, frozen=True):
     topology_spread_constraints: tuple[dict[str, Any], ...] | None = None
     runtime_class_name: Any = None
     volumes: tuple[VolumeSummary, ...] = ()
+    resource_claims: Any = None
 
     @property
     def claims(self) -> frozenset[str]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpecError
+from triton_operator.api.gpu import NVIDIA_GPU
 from triton_operator.api.spec import Spec
 from triton_operator.resources.settings import NVIDIA_RESOURCES, Accelerator, CatalogueImage, Settings, covers
 from triton_operator.triton.server.flags import COMMON_SINCE
@@ -40,7 +41,8 @@ def choose_server_image(spec: Spec, settings: Settings) -> ServerImage:
     """The image for this spec; raises InvalidSpecError if the catalogue has no match or the release is too old."""
     if spec.triton.image is not None:
         return _supported(_own_image(spec.triton.image, spec.triton.version, settings), "spec.triton.image")
-    resource = spec.gpu.extended_resource if spec.gpu else ""
+    # Claims do not say whose GPUs they are of.
+    resource = spec.gpu.extended_resource or NVIDIA_GPU if spec.gpu else ""
     if resource and not any(entry.can_use(resource) for entry in settings.images if not entry.is_nvidias):
         _make_sure_it_is_nvidias(resource)
     if spec.triton.version is not None:

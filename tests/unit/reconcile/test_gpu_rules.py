@@ -11,6 +11,8 @@ from triton_operator.api.errors import InvalidSpecError
 from triton_operator.reconcile.validate import validate
 
 OPEN = {"profile": "Open"}
+CLAIM = {"resourceClaimName": "shared"}
+TEMPLATE = {"resourceClaimTemplateName": "one-gpu"}
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,15 @@ OPEN = {"profile": "Open"}
         (
             {"count": 2, "resourceName": "nvidia.com/a100", "sharing": "TimeSlicing"},
             ["spec.gpu.resourceName: must not be set with sharing", "spec.gpu.count: must be 1 with sharing"],
+        ),
+        (
+            {"mig": {"profile": "1g.10gb"}, "resourceClaims": [{"name": "a"}, {"name": "a", **TEMPLATE, **CLAIM}]},
+            [
+                "spec.gpu.resourceClaims: must not be set with resourceName, mig or sharing",
+                "spec.gpu.resourceClaims: a is used twice",
+                "spec.gpu.resourceClaims[0]: set exactly one of",
+                "spec.gpu.resourceClaims[1]: set exactly one of",
+            ],
         ),
     ],
 )
@@ -47,6 +58,7 @@ def test_all_mistakes_are_reported_at_once(gpu: dict[str, Any], parts: list[str]
         {"mig": {"profile": "1g.10gb"}, "sharing": "TimeSlicing"},
         {"sharing": "TimeSlicing"},
         {"resourceName": "nvidia.com/gpu.shared", "count": 2},
+        {"count": 3, "resourceClaims": [{"name": "a", **CLAIM}, {"name": "b", "request": "gpu", **TEMPLATE}]},
     ],
 )
 def test_one_way_is_accepted(gpu: dict[str, Any]) -> None:
@@ -66,3 +78,12 @@ def test_private_profiles_do_not_share_gpus(gpu: dict[str, Any], path: str) -> N
     with pytest.raises(InvalidSpecError, match="without isolation of memory") as caught:
         validate(a_deployment(gpu=gpu).spec)
     assert caught.value.path == path
+
+
+def test_private_profiles_allow_no_claims_of_unknown_devices() -> None:
+    """The other mistakes are reported, too."""
+    gpu = {"resourceClaims": [{"name": "gpu", **TEMPLATE}]}
+    validate(a_deployment(gpu=gpu, privacy=OPEN).spec)
+    with pytest.raises(InvalidSpecError, match=r"resourceClaims: can be of a network device") as caught:
+        validate(a_deployment(gpu=gpu | {"mig": {"profile": "1g.10gb"}}).spec)
+    assert "must not be set with" in str(caught.value)

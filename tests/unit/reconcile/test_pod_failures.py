@@ -83,6 +83,16 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
         Reason.DEPENDENCY_MISSING,
         ('"weights"', "namespace shop", "automatically"),
     ),
+    "no device for a claim that the operator did not add": (
+        a_pod(revision="1", node="", conditions=(unschedulable("0/1 nodes: 1 cannot allocate all claims."),)),
+        Reason.UNSCHEDULABLE,
+        ("cannot allocate all claims",),
+    ),
+    "a claim of devices that does not exist": (
+        a_pod(revision="1", node="", conditions=(unschedulable('resourceclaim.resource.k8s.io "gpus" not found'),)),
+        Reason.DEPENDENCY_MISSING,
+        ('"gpus"', "namespace shop"),
+    ),
     "a GPU that was gone when the pod came": (
         failed_pod("OutOfnvidia.com/gpu", "Pod was rejected: Node didn't have enough resource: nvidia.com/gpu"),
         Reason.INSUFFICIENT_GPU,
@@ -302,6 +312,17 @@ def test_what_only_an_event_says_is_reported_with_the_namespace(message: str, re
     diagnosis = first_diagnosis(pod, PodEvent(type="Warning", reason="FailedMount", message=message))
     assert diagnosis[0] == reason
     assert diagnosis[1] == f"in namespace shop: {message}"
+
+
+def test_too_few_devices_for_claims_are_too_few_gpus() -> None:
+    """They have no name of a resource, which another message could contain."""
+    claims = {"gpu": {"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}]}}
+    conditions = (unschedulable("0/1 nodes are available: 1 cannot allocate all claims."),)
+    assert first_diagnosis(a_pod(revision="1", node="", conditions=conditions), **claims).reason == "InsufficientGPU"
+    other = (unschedulable("0/1 nodes are available: 1 Insufficient cpu."),)
+    assert first_diagnosis(a_pod(revision="1", node="", conditions=other), **claims).reason == "Unschedulable"
+    ended = failed_pod("OutOfcpu", "Pod was rejected: Node didn't have enough resource: cpu")
+    assert first_diagnosis(ended, **claims).reason == "Unschedulable"
 
 
 def test_a_transient_warning_of_the_kubelet_is_no_failure() -> None:

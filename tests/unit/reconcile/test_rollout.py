@@ -177,6 +177,29 @@ async def test_other_places_that_old_pods_take_count_as_well(message: str) -> No
     assert rollout.strategy == IN_PLACE
 
 
+NO_DEVICE = "0/1 nodes are available: 1 cannot allocate all claims. preemption: 0/1 nodes are available: 1 No victims."
+
+
+def claims(template: str) -> dict[str, Any]:
+    claim = {"name": "gpu", "resourceClaimTemplateName": template}
+    return {"gpu": {"resourceClaims": [claim]}, "privacy": {"profile": "Open"}}
+
+
+async def test_devices_of_claims_are_released_by_old_pods_with_the_same_claims() -> None:
+    rollout = await a_rollout(**claims("one-gpu"))
+    waiting = rollout.new(node="", containers=(), conditions=(unschedulable(NO_DEVICE),))
+    await rollout.report_for_long(*rollout.old, waiting, updated_replicas=1)
+    assert rollout.strategy == IN_PLACE
+    ready = rollout.world.condition("Ready").message
+    assert "replacing in place: no free devices for the resource claims" in ready
+
+    changed = await a_rollout(claims("two-gpus"), **claims("one-gpu"))
+    waiting = changed.new(node="", containers=(), conditions=(unschedulable(NO_DEVICE),))
+    await changed.report_for_long(*changed.old, waiting, updated_replicas=1)
+    assert changed.strategy == SURGE
+    assert "because the new pods claim other devices" in changed.world.condition("Ready").message
+
+
 @pytest.mark.parametrize(
     ("change", "message", "why"),
     [

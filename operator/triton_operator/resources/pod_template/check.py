@@ -83,6 +83,8 @@ def _check_pod(fields: dict[str, Any], path: str, facts: PodFacts) -> Iterator[P
             yield from check_spread(value, f"{path}.{name}", facts)
         if name == "resourceClaims" and value and _read({name: value}, PodParts):
             yield from check_claims(f"{path}.{name}", facts)
+            for own in sorted(facts.own_claims & {*_names(value)}):
+                yield Problem(f"{path}.{name}", f"{own} is the name of a claim in spec.gpu; choose another name")
 
 
 def _check_volumes(items: Any, path: str, facts: PodFacts) -> Iterator[Problem]:

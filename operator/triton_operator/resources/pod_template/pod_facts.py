@@ -37,6 +37,7 @@ class PodFacts(NamedTuple):
     own_variables: dict[str, str]
     own_volumes: frozenset[str]
     own_secrets: frozenset[str]
+    own_claims: frozenset[str] = frozenset()
     own_constraints: tuple[dict[str, Any], ...] = ()
     given_volumes: frozenset[str] = frozenset()
 
@@ -53,6 +54,7 @@ def gather_facts(spec: Spec, name: str, given_volumes: Iterable[str]) -> PodFact
         own_variables={variable.name: variable.reason for variable in server_environment(spec)},
         own_volumes=frozenset(volume["name"] for volume in volumes),
         own_secrets=own_secrets(spec, name),
+        own_claims=frozenset(claim["name"] for claim in pod.get("resourceClaims", ())),
         own_constraints=tuple(pod.get("topologySpreadConstraints", ())),
         given_volumes=frozenset(given_volumes),
     )
