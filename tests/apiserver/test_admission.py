@@ -272,18 +272,6 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
         "gpu.resourceClaims",
         "must not be set with",
     ),
-    "a claim of nothing": (
-        "gpu",
-        {"resourceClaims": [{"name": "gpu"}]},
-        "gpu.resourceClaims[0]",
-        "exactly one of resourceClaimName",
-    ),
-    "the same claim twice": (
-        "gpu",
-        {"resourceClaims": [CLAIMS[0], CLAIMS[0]]},
-        "gpu.resourceClaims[1]",
-        "Duplicate value",
-    ),
     "no claims": ("gpu", {"resourceClaims": []}, "gpu.resourceClaims", "at least 1"),
     "unknown sharing": ("gpu", {"sharing": "MPS"}, "gpu.sharing", "Unsupported value"),
     "GPU under limits": ("resources.limits", {"nvidia.com/gpu": 1}, "", "spec.gpu"),
@@ -704,6 +692,26 @@ def test_everything_at_once_is_accepted_and_kept(api: Api, namespace: str) -> No
 def test_fields_of_pods_are_accepted(api: Api, namespace: str, spec: dict[str, Any]) -> None:
     """The rules reject no more than necessary, and the longest list does not cost too much."""
     create(api, namespace, deployment({**MINIMAL, **spec}))
+
+
+@pytest.mark.parametrize(
+    ("claims", "field", "words"),
+    [
+        ([{"name": "gpu"}], "spec.gpu.resourceClaims[0]", "exactly one of resourceClaimName"),
+        ([{"name": "gpu", "resourceClaimName": "../x"}], "spec.gpu.resourceClaims[0].resourceClaimName", "match"),
+        ([CLAIMS[0], CLAIMS[0]], "spec.gpu.resourceClaims[1]", "Duplicate value"),
+    ],
+    ids=["of nothing", "of a path", "twice"],
+)
+def test_a_wrong_claim_is_refused_at_its_field(
+    api: Api, namespace: str, claims: list[dict[str, Any]], field: str, words: str
+) -> None:
+    """Under the profile that allows claims."""
+    spec = {**MINIMAL, "gpu": {"resourceClaims": claims}, "privacy": {"profile": "Open"}}
+    with pytest.raises(RequestRefusedError) as refused:
+        create(api, namespace, deployment(spec))
+    assert list(refused.value.fields) == [field]
+    assert words in refused.value.fields[field]
 
 
 def test_a_deployment_with_claims_of_devices_is_stored_as_it_is_rendered(api: Api, namespace: str) -> None:
