@@ -11,6 +11,7 @@ import shutil
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import msgspec
@@ -406,7 +407,7 @@ async def _vault_untrusted(folder: Path) -> World:
 @_state(Reason.VAULT_UNREACHABLE)
 async def _vault_unreachable(folder: Path) -> World:
     with vault_server() as vault, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(retry_budget, "WITHOUT_PROGRESS_SECONDS", 0)
+        patch.setattr(retry_budget, "time", SimpleNamespace(monotonic=iter((0.0, 30.0)).__next__))
         vault.answer = lambda path: failed(503, "Vault is sealed") if "login" in path else None
         return await _failed_vault(folder, vault)
 
@@ -498,7 +499,7 @@ async def _unschedulable(_: Path) -> World:
 async def _volume_unbound(_: Path) -> World:
     message = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"
     world = await _new(modelRepository={"pvc": {"claimName": "models"}})
-    return await _with_pod(world, node="", conditions=(unschedulable(message),))
+    return await _with_pod(world, node="", claims=("models",), conditions=(unschedulable(message),))
 
 
 @_state(Reason.DEPENDENCY_MISSING)
@@ -688,6 +689,6 @@ async def _below_security_floor(_: Path) -> World:
     return await _serving()
 
 
-@_state(Reason.VERSION_UNKNOWN)
+@_state(Reason.RELEASE_UNKNOWN)
 async def _version_unknown(_: Path) -> World:
     return await _serving(triton={"image": "registry.example.com/tritonserver:latest"})

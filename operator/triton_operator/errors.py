@@ -1,6 +1,6 @@
 """The root of every exception class of this package.
 
-Input: nothing, and it imports nothing. Output: `TritonOperatorError`, the base of each room's own errors::
+Input: nothing, and it imports nothing. Output: `TritonOperatorError`, the base of each package's own errors::
 
     TritonOperatorError
      ├─ sdk.SdkError                   a call of a client failed; `sdk.errors` lists its subclasses

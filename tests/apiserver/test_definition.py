@@ -42,7 +42,7 @@ FULL_STATUS = Status(
     last_failure=Failure("digits-1", "triton", "Crashed", 139, "signal 11", "2026-11-22T10:00:00Z"),
     conditions=(
         Condition("Ready", Truth.FALSE, "ModelLoadFailed", "digits: no model.pt", "2026-11-22T10:00:00Z", 1),
-        Condition("RuntimeVulnerable", Truth.UNKNOWN, "VersionUnknown", "", "2026-11-22T10:00:00Z"),
+        Condition("RuntimeVulnerable", Truth.UNKNOWN, "ReleaseUnknown", "", "2026-11-22T10:00:00Z"),
     ),
 )
 

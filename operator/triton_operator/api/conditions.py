@@ -147,7 +147,7 @@ class Reason:
 
     PATCHED = "Patched"  # RuntimeVulnerable=False.
     BELOW_SECURITY_FLOOR = "BelowSecurityFloor"  # RuntimeVulnerable=True; the message names the first safe version.
-    VERSION_UNKNOWN = "VersionUnknown"  # RuntimeVulnerable=Unknown: the release of a custom image is not known.
+    RELEASE_UNKNOWN = "ReleaseUnknown"  # RuntimeVulnerable=Unknown: the release of a custom image is not known.
 
 
 _REFUSED_MODELS = frozenset(

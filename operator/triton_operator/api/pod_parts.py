@@ -109,7 +109,7 @@ class HTTPHeader(Struct, frozen=True):
 
 
 class TCPSocketAction(Struct, frozen=True):
-    """A TCP connection of the kubelet; `host` is another address than that of the pod."""
+    """A TCP connection of the kubelet; `host` is an address other than that of the pod."""
 
     port: int | str
     host: str = ""

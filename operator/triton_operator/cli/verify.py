@@ -28,7 +28,7 @@ A key is a public key or a CA certificate, in PEM form. The output identifies ea
 
 
 class Checked(NamedTuple):
-    """The result for one model: the key that signed it, or the reason for which pods would refuse it."""
+    """The result for one model: the key that signed it, or why pods would reject it."""
 
     model: str
     signed_by: str
@@ -60,7 +60,7 @@ def verify(
     _print(results, output)
     refused = sum(bool(result.reason) for result in results)
     if refused:
-        raise CommandFailedError(f"{refused} of {len(results)} models would be refused")
+        raise CommandFailedError(f"{refused} of {len(results)} models would be rejected")
 
 
 def _check(model: Path, known: list[VerificationKey]) -> Checked:

@@ -27,7 +27,7 @@ class PodCache:
         return self._pods.get(key, ())
 
     def put(self, pod: Pod) -> set[Key]:
-        """Add or update a pod; returns the keys with changes: two if its label names another deployment than before."""
+        """Add or update a pod; returns the keys with changes: two if its label now names a different deployment."""
         old_key, old = self._find(pod)
         if old and old.resource_version >= pod.resource_version:
             return set()

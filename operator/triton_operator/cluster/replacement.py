@@ -1,4 +1,4 @@
-"""The object to PUT so that its content is exactly ours, while labels of others and assigned values stay.
+"""Build the object to PUT: the operator's content, with other managers' labels and values that the server assigned.
 
 Server-side apply does not change fields that it does not set, so an added container or `externalIPs` survive it; only
 an update removes them. But fields that an update changes belong to our `Update` entry in managedFields, and a later
@@ -76,7 +76,7 @@ def _labelled(live: Object, desired: Object, owned: Object) -> Object:
 
 
 def _disowned(entries: Iterable[Object]) -> list[Object]:
-    """Entries of managedFields in which no manager but ours and the subresources' owns content."""
+    """The entries of managedFields; those of other managers no longer own content, except through a subresource."""
     kept = []
     for entry in entries:
         if entry.get("manager") in {MANAGER, SCALE_MANAGER} or entry.get("subresource"):

@@ -91,7 +91,7 @@ def stage_models(
 ) -> StagedModels:
     """Prepare the models in `run`; `folder`, if set, replaces every repository, and `cache` keeps downloads.
 
-    `plaintext` is required if the deployment has encrypted models: everything with a part of a model is there then.
+    `plaintext` is required if the deployment has encrypted models: all files with decrypted content are written there.
     Raises InvalidSpecError, UnsupportedMachineError for a source that only a cluster can mount, and LocalError with the
     message of `prepare`.
     """
@@ -143,7 +143,7 @@ def _local_error(error: PrepareError) -> LocalError:
     if not isinstance(error, PlaintextTooLargeError):
         return LocalError(f"{error.reason}: {prefix}{error}")
     return LocalError(
-        f"{error.reason}: the decrypted models have {error.needed / MI:,.1f} MiB, but {SHARED_MEMORY} has "
+        f"{error.reason}: the decrypted models need {error.needed / MI:,.1f} MiB, but {SHARED_MEMORY} has "
         f"{error.free / MI:,.1f} MiB free; remove files from it or increase its size (mount -o remount,size=SIZE "
         f"{SHARED_MEMORY}; for a container, docker run --shm-size)"
     )

@@ -23,8 +23,8 @@ class PlaintextTooLargeError(PrepareError):
         super().__init__(
             Reason.PLAINTEXT_TOO_LARGE,
             "",
-            f"the decrypted models have {needed / MI:,.1f} MiB, but the volume of spec.decryption.memory has "
-            f"{free / MI:,.1f} MiB; increase it, and the memory limits of Triton and prepare with it",
+            f"the decrypted models need {needed / MI:,.1f} MiB, but the volume has {free / MI:,.1f} MiB free; increase "
+            "spec.decryption.memory, and the memory limits of Triton and prepare by the same amount",
         )
         self.needed = needed
         self.free = free

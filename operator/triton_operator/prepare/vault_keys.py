@@ -93,13 +93,13 @@ def _read_token(folder: Path) -> str:
 
 def _retried(login: VaultLogin, request: Callable[[], Result], denied: str) -> Result:
     """Repeat a request while the vault cannot be reached; raises PrepareError, which names vault, role and key."""
-    budget, attempts = RetryBudget(login.address, Reason.VAULT_UNREACHABLE, "no request succeeded"), 0
+    budget, attempts = RetryBudget("", Reason.VAULT_UNREACHABLE, "no request succeeded"), 0
     while True:
         try:
             return request()
         except VaultUnreachableError as error:
             attempts += 1
-            budget.wait(TransientError(str(error).removeprefix(f"{login.address} ")), attempts)
+            budget.wait(TransientError(str(error)), attempts)
         except VaultUntrustedError as error:
             raise PrepareError(Reason.VAULT_UNTRUSTED, "", f"{error}; {_advice(login)}") from error
         except VaultDeniedError as error:

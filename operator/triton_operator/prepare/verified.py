@@ -37,7 +37,7 @@ class Verifier:
         self._copies = copies
 
     def verify(self, repository: Repository, request: PreparationModel) -> VerifiedModel:
-        """Verify one model; raises PrepareError with the reason of the refusal."""
+        """Verify one model; raises PrepareError with the reason for the rejection."""
         opened = VerifiedModel(repository, request)
         if not repository.has_folder(request.path):  # An ensemble without files, or an error that `resolve` reports.
             return opened

@@ -1,8 +1,9 @@
 """The responses to refused requests: rules that end a request with an error that HTTP and gRPC clients understand.
 
 Input: a refusal and a condition. Output: lines of a `frontend`, and the responses, which are files. HTTP clients get an
-error in the shape of the KServe protocol v2, gRPC clients a response that consists of trailers only. A message contains
-the problem and the solution, and nothing of the policy. The variable `txn.refused` is the reason in the audit log.
+error in the shape of the KServe protocol v2, gRPC clients a response that consists of trailers only. A message names
+the problem and the solution, and reveals nothing about the policy. The variable `txn.refused` is the reason in the
+audit log.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ NOT_ADMITTED = Refusal(
     "NotAdmitted",
     HTTPStatus.FORBIDDEN,
     GrpcStatus.PERMISSION_DENIED,
-    "permission denied: this identity has no access; ask the owner of the deployment for it",
+    "permission denied: this identity has no access; ask the owner of the deployment for access",
 )
 MODEL_NOT_PERMITTED = Refusal(
     "ModelNotPermitted",
@@ -186,8 +187,8 @@ OWN_ERRORS = {
     HTTPStatus.BAD_REQUEST: "bad request: this is not a valid HTTP request",
     HTTPStatus.REQUEST_TIMEOUT: "timeout: send the whole request without pauses",
     HTTPStatus.UNPROCESSABLE_ENTITY: "bad request: send Content-Length and no Transfer-Encoding",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "internal error of the proxy",
-    HTTPStatus.NOT_IMPLEMENTED: "bad request: this is not supported",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "internal error of the proxy; try again",
+    HTTPStatus.NOT_IMPLEMENTED: "not implemented: check the method and the headers; the proxy does not support them",
     HTTPStatus.BAD_GATEWAY: "Triton closed the connection without a response; try again",
     HTTPStatus.SERVICE_UNAVAILABLE: "Triton is not ready; try again",
     HTTPStatus.GATEWAY_TIMEOUT: "Triton did not respond in time",

@@ -160,7 +160,10 @@ def _name_arguments(arguments: Sequence[str]) -> str:
     """Triton's usage is so long that the argument's name is often cut off. Then these are the candidates."""
     if arguments:
         return f"spec.triton.extraArgs contains {', '.join(arguments)}"
-    return "spec.triton.extraArgs is empty, so the image is of another release than spec.triton.version"
+    return (
+        "spec.triton.extraArgs is empty, so the image probably has a different release; "
+        "set spec.triton.version to the release of the image"
+    )
 
 
 def _is_startup_timeout(container: Container, ended: Terminated) -> bool:

@@ -100,8 +100,9 @@ def _lacks_gpus(message: str, gpu: Gpu) -> bool:
 
 
 def _name_claims(pod: Pod) -> str:
-    names = ", ".join(pod.claims) or "a claim"
-    return f"{names} in namespace {pod.namespace} {'are' if len(pod.claims) > 1 else 'is'}"
+    several = len(pod.claims) > 1
+    names = f"claim{'s' if several else ''} {', '.join(pod.claims)}" if pod.claims else "a claim"
+    return f"{names} in namespace {pod.namespace} {'are' if several else 'is'}"
 
 
 def node_lost(pod: Pod) -> Diagnosis | None:

@@ -164,7 +164,7 @@ class Reconciler:
         await self._post_events(key, uid, observed.status, status)
 
     async def _post_events(self, key: Key, uid: str, old: Status | None, new: Status) -> None:
-        """Post Events; a lost one is not worth another pass, because the status says everything."""
+        """Post Events; a lost one is not worth another pass, because the status contains the same information."""
         for event in events_for(old, new):
             try:
                 await self._cluster.post_event(

@@ -3,7 +3,7 @@
 Pure. A rollout begins with a new pod next to the old ones. If there has been no room for it for a while, the operator
 changes the strategy of the Deployment for the rest of this rollout. The Deployment's own strategy, together with
 `status.rollout`, is the memory of that, so it does not alternate when the first old pod has made room. An old pod is
-stopped only as long as the place of every old pod suffices for its successor.
+stopped only if a new pod can run with what any old pod releases.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from triton_operator.resources.pod_summary import PodSummary
 from triton_operator.resources.revision import RevisionSummary
 
 _UNUSABLE = "were unschedulable"
-"""In the scheduler's message if nodes are cordoned. If one of them runs an old pod, its place cannot be used again."""
+"""In the scheduler's message if nodes are cordoned. An old pod on one of them could not be replaced there."""
 _REPLICA_SET = "pod-template-hash"
 
 
@@ -45,14 +45,14 @@ def decide_in_place(observed: ObservedState, current: RevisionSummary | None) ->
     if no_room and no_room.why_not:
         return False
     if _has_begun(observed):
-        return is_unfinished(observed, current.template_hash) and not _why_places_do_not_suffice(
+        return is_unfinished(observed, current.template_hash) and not _why_released_is_too_little(
             observed, current, _placed(observed)
         )
     return no_room is not None and observed.room.lacks(current.template_hash, observed.now)
 
 
 def next_room(observed: ObservedState, current: RevisionSummary | None) -> Room:
-    """What to remember of the room for new pods after this pass."""
+    """What to remember, after this pass, about the room for new pods."""
     if current is None or observed.deployment.spec.rollout.strategy is not Strategy.AUTO:
         return NOTHING_SEEN
     has_begun = _has_begun(observed)
@@ -67,8 +67,8 @@ def next_room(observed: ObservedState, current: RevisionSummary | None) -> Room:
 def is_unfinished(observed: ObservedState, current: str) -> bool:
     """Whether pods of older templates are left, including those that are being deleted.
 
-    In place, the last old pod ends before its successor exists. `kubectl rollout restart` changes the template without
-    a new revision of ours.
+    In place, the last old pod terminates before its successor exists. `kubectl rollout restart` changes the template
+    without a new revision of the operator.
     """
     state = observed.deployment_state
     pods = [pod for pod in observed.pods if not is_over(pod)]
@@ -81,7 +81,7 @@ def is_unfinished(observed: ObservedState, current: str) -> bool:
 def find_no_room(observed: ObservedState, current: RevisionSummary) -> NoRoom | None:
     """What prevents a pod of the current template from starting while older ones run; None if nothing does.
 
-    As long as a pod of this deployment is ending on a node, that pod may be what takes the room.
+    While a pod of this deployment is terminating on a node, that pod may use the resources that are missing.
     """
     if observed.deployment.spec.rollout.paused or any(pod.deleting and pod.node for pod in observed.pods):
         return None
@@ -99,12 +99,12 @@ def _has_begun(observed: ObservedState) -> bool:
 
 
 def _placed(observed: ObservedState) -> list[Pod]:
-    """The pods that have a place on a node, and are not about to leave it."""
+    """The pods that are on a node and are not terminating."""
     return [pod for pod in observed.pods if pod.node and not (pod.deleting or is_over(pod))]
 
 
 def _obstacles(observed: ObservedState, current: RevisionSummary) -> Iterator[tuple[Obstacle, list[Pod]]]:
-    """Each with the older pods that have a place."""
+    """Each with the older pods that are on a node."""
     placed = _placed(observed)
     for pod in observed.pods:
         if pod.revision == current.template_hash and not is_over(pod) and (obstacle := unschedulable(pod)):
@@ -127,12 +127,12 @@ def _why_not(obstacle: Obstacle, observed: ObservedState, current: RevisionSumma
         return "a node is cordoned, and a stopped pod could not be replaced there before kubectl uncordon"
     new = current.template.spec
     if any(not new.requests_exactly(each.resource, each.kind, each.amount) for each in obstacle.missing):
-        return "the pod that the quota refused requests other amounts than spec"
-    return _why_places_do_not_suffice(observed, current, old)
+        return "the requests or limits of the pod that the quota rejected differ from the spec"
+    return _why_released_is_too_little(observed, current, old)
 
 
-def _why_places_do_not_suffice(observed: ObservedState, current: RevisionSummary, old: Iterable[Pod]) -> str:
-    """Why the place of an old pod may not suffice for a new one, "" if each does."""
+def _why_released_is_too_little(observed: ObservedState, current: RevisionSummary, old: Iterable[Pod]) -> str:
+    """Why a new pod may not run with what an old one releases; "" if it can, whichever pod stops."""
     known = {past.summary.template_hash: past.summary.template.spec for past in past_revisions(observed)}
     known[current.template_hash] = new = current.template.spec
     others = [known.get(revision) for revision in {pod.revision for pod in old}]

@@ -1,7 +1,7 @@
 """For how long a rollout has had no room for a new pod, which only the operator's memory shows.
 
-Pure. A new pod often waits only briefly: another pod is ending, the scheduler preempts one, or its next attempt is due.
-After a restart of the operator, the time begins again, which only delays the rollout.
+Pure. A new pod often waits only briefly: another pod is terminating, the scheduler preempts one, or its next attempt is
+due. After a restart of the operator, the time begins again, which only delays the rollout.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ REFILL_TIME = timedelta(minutes=2)
 
 
 class Room(NamedTuple):
-    """`lacking_since` is about new pods of `template` (a hash); `released_at` is when a pod was last seen ending."""
+    """`lacking_since` is about new pods of `template` (a hash); `released_at` is when a pod last terminated."""
 
     template: str = ""
     lacking_since: datetime | None = None

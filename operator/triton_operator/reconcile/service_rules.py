@@ -56,7 +56,7 @@ def _twice(what: str, values: list[str]) -> Iterator[Problem]:
 
 
 def _labels(service: Service) -> Iterator[Problem]:
-    """A label of Kubernetes can, for example, give a Service to another proxy than kube-proxy."""
+    """A label of Kubernetes can, for example, assign a Service to a proxy other than kube-proxy."""
     for key in service.labels:
         if is_reserved_label(key):
             yield Problem("spec.service.labels", f"{key} {RESERVED_MESSAGE}")

@@ -29,7 +29,7 @@ _COUNTS = frozenset({"pods", "count/pods"})
 
 
 class Missing(NamedTuple):
-    """A resource of which there is too little; `amount` is what a quota has refused, "" if it is not known."""
+    """A resource of which there is too little; `amount` is what a quota has rejected, "" if it is not known."""
 
     resource: str
     kind: QuantityKind = "requests"
@@ -37,7 +37,7 @@ class Missing(NamedTuple):
 
 
 class Obstacle(NamedTuple):
-    """`cause` is for people. `missing` are the resources; none if only places for pods are missing.
+    """`cause` is for messages. `missing` are the resources; none if only the number of pods is the limit.
 
     `pod` is the pod that cannot be scheduled, None if it could not be created.
     """
@@ -49,7 +49,7 @@ class Obstacle(NamedTuple):
 
 
 def unschedulable(pod: Pod) -> Obstacle | None:
-    """What prevents the scheduler from placing the pod, if the end of another pod may help."""
+    """What prevents the scheduler from placing the pod, if the termination of another pod may help."""
     for condition in pod.conditions:
         if condition.type == "PodScheduled" and condition.status == "False" and not (pod.node or pod.deleting):
             return _judge_nodes(pod, condition.message)

@@ -140,7 +140,7 @@ def _endpoints(target: Target, *, inside: bool) -> tuple[str, Endpoints]:
 
 
 def _readable_endpoints(target: Target) -> Endpoints | None:
-    """The addresses; None if they cannot be read, because only a Service with other ports than usual needs them."""
+    """The addresses; None if they cannot be read, because only a Service with unusual ports needs them."""
     try:
         return _endpoints(target, inside=False)[1]
     except (RejectedError, UnreachableError):

@@ -134,7 +134,7 @@ def _check_token(config: Any, settings: Any) -> None:
 
 
 def _check_user(config: Any, file: str | None, context: str | None) -> None:
-    """Reject a user that is missing or impersonates: the package would send requests with other rights than kubectl."""
+    """Reject a user that is missing or impersonates: the package would send requests with different rights."""
     name = _context(config, file, context).get("user")
     if not name:
         return

@@ -26,7 +26,7 @@ from triton_operator.sdk.tensors import Array
 from triton_operator.sdk.transport import Call, InferResult
 
 _BATCH_TOO_LARGE = re.compile(r"inference request batch-size must be <= (\d+) for '([^']*)'")
-"""Triton's error message (core, `src/infer_request.cc`); it has not run the model then."""
+"""Triton's error message (core, `src/infer_request.cc`); the model has not run in this case."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,9 @@ def read_status(deployment: dict[str, Any]) -> Status:
         return msgspec.convert({"observedGeneration": 0, **deployment.get("status", {})}, Status)
     except msgspec.ValidationError as error:
         name = deployment.get("metadata", {}).get("name", "")
-        raise SdkError(f"the status of {name} cannot be read, is its operator of another release? {error}") from error
+        raise SdkError(
+            f"the status of {name} cannot be read; the operator may have a different release: {error}"
+        ) from error
 
 
 def _verdict(details: Status, generation: int) -> tuple[bool, str, str]:
@@ -71,7 +73,11 @@ def _verdict(details: Status, generation: int) -> tuple[bool, str, str]:
             "The operator has not reported on this object yet; is it running, and does it watch this namespace?",
         )
     if details.observed_generation < generation:
-        return False, OUTDATED, f"The operator has not seen the latest change yet; before it: {found.reason}"
+        return (
+            False,
+            OUTDATED,
+            f"The operator has not processed the latest change yet; the last reported reason is {found.reason}",
+        )
     return found.status is Truth.TRUE, found.reason, found.message
 
 

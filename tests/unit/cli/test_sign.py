@@ -46,7 +46,7 @@ def test_all_models_of_a_repository_are_signed_and_verified(
     digits, linear = json.loads(refused.out)
     assert (digits["signed_by"], digits["reason"]) == ("release.key.pub", "")
     assert (linear["signed_by"], linear["reason"]) == ("", "SignedFileChanged")
-    assert "1 of 2 models would be refused" in refused.err
+    assert "1 of 2 models would be rejected" in refused.err
 
 
 def test_a_key_with_a_password_needs_its_file(

@@ -173,7 +173,7 @@ def test_a_long_outage_is_reported_and_may_be_retried(
     vault.answer = lambda _: failed(503, "Vault is sealed")
     refused = pod.failure()
     assert refused.reason == Reason.VAULT_UNREACHABLE
-    assert f"{vault.address}: answered 503 Service Unavailable: Vault is sealed" in refused.message
+    assert f"{vault.address} answered 503 Service Unavailable: Vault is sealed" in refused.message
     assert "no request succeeded for 0 seconds" in refused.message
 
 

@@ -76,7 +76,7 @@ TABLE: dict[str, tuple[Pod, str, tuple[str, ...]]] = {
             conditions=(unschedulable("pod has unbound immediate PersistentVolumeClaims."),),
         ),
         Reason.VOLUME_UNBOUND,
-        ("weights in namespace shop is not bound", "automatically"),
+        ("claim weights in namespace shop is not bound", "automatically"),
     ),
     "a claim that does not exist": (
         a_pod(revision="1", node="", conditions=(unschedulable('persistentvolumeclaim "weights" not found.'),)),

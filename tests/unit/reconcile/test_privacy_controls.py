@@ -474,7 +474,7 @@ def test_images_without_a_digest_are_named_once() -> None:
 
 @pytest.mark.parametrize(
     ("version", "state", "reason"),
-    [("26.11", ENFORCED, "Patched"), ("24.10", NOT_ENFORCED, "BelowSecurityFloor"), ("", UNKNOWN, "VersionUnknown")],
+    [("26.11", ENFORCED, "Patched"), ("24.10", NOT_ENFORCED, "BelowSecurityFloor"), ("", UNKNOWN, "ReleaseUnknown")],
 )
 def test_the_release_is_judged_as_by_the_condition(version: str, state: ControlState, reason: str) -> None:
     judged = judge(enforcing(revision=a_revision(version=version)), ControlName.SERVER_RELEASE)

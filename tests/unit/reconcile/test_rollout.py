@@ -449,7 +449,7 @@ async def test_a_refusal_of_an_earlier_template_does_not_count() -> None:
     rollout = await a_rollout({"resources": {"limits": {"memory": "1Gi"}}}, **LIMITED)
     await rollout.refuse_pods(QUOTA)
     assert rollout.strategy == SURGE
-    assert "requests other amounts" in rollout.world.condition("Ready").message
+    assert "differ from the spec" in rollout.world.condition("Ready").message
 
 
 async def test_a_rollout_in_place_that_could_not_finish_does_not_begin() -> None:

@@ -47,7 +47,7 @@ def read_table(content: bytes, interface: ModelInterface, source: str) -> Table:
     names = None if are_numbers(lines[0][1]) else [cell.strip() for cell in lines[0][1]]
     rows = lines if names is None else lines[1:]
     if not rows:
-        raise UsageError(f"{source}: has a line of names, but no rows")
+        raise UsageError(f"{source}: has a header line, but no rows")
     width = len(lines[0][1])
     for number, cells in rows:
         if len(cells) != width:
@@ -97,7 +97,7 @@ def _columns(
     if filled and required <= {tensor.name for tensor, _ in filled}:
         return filled
     if len(interface.inputs) != 1:
-        found = f"the columns are {', '.join(names)}" if names else "the first line has no names"
+        found = f"the columns are {', '.join(names)}" if names else "the first line is not a header"
         raise UsageError(f"{source}: {interface.shown}; each needs a column with its name, but {found}")
     (tensor,) = interface.inputs
     if tensor.row_size not in {None, width}:

@@ -36,7 +36,8 @@ def _kind(word: str) -> Kind:
 def _action(word: str) -> Action:
     if word == Action.TOKENIZE:
         raise UsageError(
-            "tokens need the vault of the client, which no model has: use `with client.masked() as …` of the SDK"
+            "the action `tokenize` works only in the client, because a model cannot restore tokens; "
+            "use `client.masked()` in the SDK"
         )
     try:
         return Action(word)

@@ -76,7 +76,8 @@ def _verdict(deployment: ModelDeployment, status: Status) -> Verdict:
         message = "the operator has not reported on this object yet; is it running, and does it watch this namespace?"
         return Verdict(Truth.UNKNOWN, NOT_SEEN, message, "")
     if status.observed_generation < deployment.metadata.generation:
-        message = f"the operator has not seen the latest change yet; before it: {found.status}, {found.reason}"
+        reported = f"the last reported state is {found.status} ({found.reason})"
+        message = f"the operator has not processed the latest change yet; {reported}"
         return Verdict(Truth.UNKNOWN, OUTDATED, message, found.last_transition_time)
     return Verdict(found.status, found.reason, found.message, found.last_transition_time)
 

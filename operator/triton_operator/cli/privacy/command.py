@@ -78,7 +78,8 @@ def privacy(
     verdict, subject = report.verdict, report.deployment
     if not verdict.is_enforced:
         raise CommandFailedError(
-            f"the privacy of {subject.namespace}/{subject.name} is not enforced or not known: {verdict.reason}"
+            f"the privacy controls of {subject.namespace}/{subject.name} are not enforced, "
+            f"or their state is unknown: {verdict.reason}"
         )
 
 

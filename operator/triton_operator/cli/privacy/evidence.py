@@ -98,7 +98,7 @@ def _admitted(policy: str) -> str:
     try:
         callers = msgspec.json.decode(policy, type=ProxyPolicy).callers
     except msgspec.DecodeError:
-        return "cannot be read, is the operator of another release?"
+        return "cannot be read; install the same release of the operator and tritonctl"
     if callers is None:
         return _EVERYBODY
     return ", ".join(caller.name for caller in callers) or "nobody"

@@ -70,7 +70,9 @@ def rollout(
     from triton_operator.sdk.kubernetes_client import KubernetesClient
 
     if output is not OutputFormat.TABLE and action is not Action.HISTORY:
-        raise UsageError(f"--output: {action} prints lines of text; use `tritonctl status {name} -o {output}`")
+        raise UsageError(
+            f"--output: can be used only with history; for the status, use `tritonctl status {name} -o {output}`"
+        )
     options = UndoOptions(to_revision, privacy, dry_run)
     if options != UndoOptions() and action is not Action.UNDO:
         raise UsageError(f"--to-revision, --privacy, --dry-run: {action} does not have these options; undo does")

@@ -102,7 +102,7 @@ def _create(folder: KeyFolder, caller: Caller, seconds: int, output_file: Path |
     else:
         write_private(output_file, f"{made}\n")
     say(f"Token {issued.id} of {caller.name} is valid until {_shown(issued.expires)}.", err=True)
-    say(f"spec.privacy.clients of ModelDeployment {caller.namespace}/{caller.deployment} must have:", err=True)
+    say(f"spec.privacy.clients of ModelDeployment {caller.namespace}/{caller.deployment} must contain:", err=True)
     sys.stderr.write(to_yaml([[{"name": caller.name, "token": {"publicKeys": [public]}}]]))
 
 

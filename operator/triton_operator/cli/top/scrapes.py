@@ -70,8 +70,11 @@ class Pods:
                 self._listed = float("-inf")
         found = {name: samples_of(parse(text)) for name, text in zip(names, texts, strict=True) if text is not None}
         if not found:
-            where = self._url or f"no pod of {self._name}"
-            raise UnreachableError(f"{where} {'does not respond' if self._url else 'responds'} on its metrics port")
+            if self._url:
+                raise UnreachableError(f"{self._url} does not respond with metrics; check the address")
+            raise UnreachableError(
+                f"no pod of {self._name} responds on its metrics port (8002); run `tritonctl status {self._name}`"
+            )
         return found
 
     def _find(self) -> None:

@@ -26,7 +26,10 @@ class RetryBudget:
     def __init__(
         self, shown: str, reason: str = Reason.SOURCE_UNREACHABLE, failure: str = "no data was received"
     ) -> None:
-        """Start the clock; `shown` is the URL for messages, `reason` and `failure` describe the end of the budget."""
+        """Start the clock; `reason` and `failure` describe the end of the budget.
+
+        `shown` is the URL for messages, or "" if the causes name the address.
+        """
         self._shown = shown
         self._reason = reason
         self._failure = failure
@@ -59,4 +62,4 @@ class RetryBudget:
         raise self._unreachable(f"{cause}; every attempt failed, and the server does not support resuming") from cause
 
     def _unreachable(self, message: str) -> PrepareError:
-        return PrepareError(self._reason, "", f"{self._shown}: {message}")
+        return PrepareError(self._reason, "", f"{self._shown}: {message}" if self._shown else message)

@@ -126,9 +126,11 @@ def _check_port(port: ContainerPort, path: str) -> Iterator[Problem]:
     if port.host_ip:
         yield Problem(f"{path}.hostIP", "must be omitted, because it is an address of the node")
     if port.container_port in _OWN_PORTS:
-        yield Problem(f"{path}.containerPort", f"{port.container_port} is a port of the operator; choose another one")
+        yield Problem(
+            f"{path}.containerPort", f"{port.container_port} is a port that the operator uses; choose another one"
+        )
     if port.name in _OWN_PORTS.values():
-        yield Problem(f"{path}.name", f"{port.name} is the name of a port of the operator; choose another one")
+        yield Problem(f"{path}.name", f"{port.name} is the name of a port that the operator uses; choose another one")
 
 
 def _check_actions(container: Container, path: str) -> Iterator[Problem]:

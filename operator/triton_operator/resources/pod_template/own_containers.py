@@ -59,7 +59,7 @@ def check_own_container(
     """An entry with the name of one of the operator's containers; `given` is the entry as the user wrote it."""
     name = container.name
     if OWN_CONTAINERS[name] != listed:
-        yield Problem(f"{path}.name", f"{name} is the name of a container of the operator; choose another name")
+        yield Problem(f"{path}.name", f"{name} is the name of a container that the operator adds; choose another name")
         return
     if name not in facts.own_containers:
         yield Problem(f"{path}.name", f"the pods have no container {name} in this TLS mode, and its name is reserved")

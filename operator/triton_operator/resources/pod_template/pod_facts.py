@@ -20,7 +20,7 @@ OWN_CONTAINERS = {
     CONTAINER_PROXY: "initContainers",
     CONTAINER_TRITON: "containers",
 }
-"""The list in which each container of the operator is. The names are reserved even in pods without the container."""
+"""The list of each container that the operator adds. The names are reserved even in pods without the container."""
 
 
 class PodFacts(NamedTuple):

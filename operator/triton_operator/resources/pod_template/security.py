@@ -69,7 +69,7 @@ def _check_common(context: PodSecurityContext | ContainerSecurityContext, path: 
     for name, profile in (("seccompProfile", context.seccomp_profile), ("appArmorProfile", context.app_armor_profile)):
         yield from _check_profile(profile, f"{path}.{name}")
     if (labels := context.se_linux_options) and (labels.type or labels.role or labels.user):
-        yield Problem(f"{path}.seLinuxOptions", "must contain no other member than level")
+        yield Problem(f"{path}.seLinuxOptions", "must contain only level")
 
 
 def _check_profile(profile: SecurityProfile | None, path: str) -> Iterator[Problem]:

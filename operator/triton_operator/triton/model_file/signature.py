@@ -82,8 +82,8 @@ def check(signature: Signature) -> None:
         for tensor in tensors:
             if tensor.data_type not in TORCHSCRIPT_TYPES:
                 raise SignatureError(
-                    f"{EXTRA_FILE}: {field}: {tensor.name} is {tensor.data_type[:20]!r}; "
-                    f"Triton supports for TorchScript: {', '.join(sorted(TORCHSCRIPT_TYPES))}"
+                    f"{EXTRA_FILE}: {field}: {tensor.name} has the type {tensor.data_type[:20]!r}; "
+                    f"for TorchScript, Triton supports {', '.join(sorted(TORCHSCRIPT_TYPES))}"
                 )
 
 

@@ -45,7 +45,7 @@ _REJECTED = {
     "grpc-max-connection-age-grace": "it interrupts longer calls; connections end without it",
     "help": _NO_SERVER,
     "load-model": _FIXED_MODELS,
-    "model-config-name": "it selects another configuration than the one that was checked",
+    "model-config-name": "it selects a configuration other than the one that was checked",
     "model-namespacing": _FIXED_MODELS,
     "model-store": _FIXED_MODELS,
     "repository-poll-secs": _FIXED_MODELS,

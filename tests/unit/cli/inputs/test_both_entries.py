@@ -184,7 +184,7 @@ def test_a_table_without_a_column_for_an_optional_input(tmp_path: Path) -> None:
         result = read_input([file], [], lambda: interface).request.inputs  # noqa: B023 - called at once.
         assert {name: array.tolist() for name, array in result.items()} == expected
     file.write_text("1,2\n")
-    with pytest.raises(UsageError, match="the first line has no names"):
+    with pytest.raises(UsageError, match="the first line is not a header"):
         read_input([file], [], lambda: ModelInterface("model", (), ()))
 
 

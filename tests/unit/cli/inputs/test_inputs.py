@@ -187,7 +187,7 @@ REFUSED: list[tuple[ModelInterface, str, str | bytes, str]] = [
     (PATIENTS, "a.csv", "age,sex,bmi\n1,2,3\n1,x,3\n", "a.csv: line 3, column sex: 'x' is not FP32 (for INPUT__0)"),
     (PATIENTS, "a.csv", "1,2\n", "a.csv: has 2 columns, but a row of INPUT__0 (FP32 [-1,3]) has 3 values"),
     (PATIENTS, "a.csv", "1,2,3\n1,2\n", "a.csv: line 2 has 2 columns, the first line has 3"),
-    (PATIENTS, "a.csv", "age,sex,bmi\n", "a.csv: has a line of names, but no rows"),
+    (PATIENTS, "a.csv", "age,sex,bmi\n", "a.csv: has a header line, but no rows"),
     (PATIENTS, "a.csv", "", "a.csv: is empty"),
     (PATIENTS, "a.csv", b"\xff\xfe1", "a.csv: is not UTF-8"),
     (PATIENTS, "a.csv", 'a,b,"c\n1,2,3\n', "is not CSV"),

@@ -133,7 +133,7 @@ def test_types_and_actions_are_parameters_of_the_model(tmp_path: Path, capsys: p
     [
         (["--types", "PHONES"], "'PHONES' is not a type; use NAME, PHONE, "),
         (["--action", "erase"], "'erase' is not an action; use mask, replace or hash"),
-        (["--action", "tokenize"], "tokens need the vault of the client"),
+        (["--action", "tokenize"], "a model cannot restore tokens"),
         (["--action", "hash"], "the action `hash` needs --key-file"),
         (["--types", "NAME", "--action", "IP=mask"], "--types does not contain IP"),
     ],

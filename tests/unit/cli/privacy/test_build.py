@@ -221,7 +221,7 @@ def test_callers_have_a_kind_and_an_identity() -> None:
         (encode(ProxyPolicy(callers=(Caller("shop"), Caller("reports")))), "shop, reports"),
         (encode(ProxyPolicy(callers=())), "nobody"),
         (encode(ProxyPolicy()), "everybody whom the NetworkPolicy admits"),
-        ('{"fieldOfAnotherRelease": 1}', "cannot be read, is the operator of another release?"),
+        ('{"fieldOfAnotherRelease": 1}', "cannot be read; install the same release of the operator and tritonctl"),
     ],
 )
 def test_the_policy_of_the_proxy_shows_who_is_admitted(policy: str, admitted: str) -> None:

@@ -64,7 +64,9 @@ def test_anything_else_is_exit_status_1_and_is_still_reported(
     outcome = tritonctl(capsys, "privacy", "digits", "-o", form)
     assert outcome.code == 1
     assert reason in outcome.out
-    assert outcome.err.endswith(f"shop/digits is not enforced or not known: {reason}\n")
+    assert outcome.err.endswith(
+        f"the privacy controls of shop/digits are not enforced, or their state is unknown: {reason}\n"
+    )
 
 
 def test_no_secret_is_requested(audited: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:

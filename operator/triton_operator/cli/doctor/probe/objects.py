@@ -64,7 +64,7 @@ class ProbeObjects:
         return self._pod(SERVER, ["python3", "-c", _LISTEN], owner=None)
 
     def client(self, address: str, owner: Object) -> Object:
-        """The pod that connects to `address` again and again, on another node than the server if possible."""
+        """The pod that connects to `address` repeatedly, on a node other than the server's if possible."""
         term = {"labelSelector": {"matchLabels": {LABEL: self.run}}, "topologyKey": "kubernetes.io/hostname"}
         preferred = [{"weight": 1, "podAffinityTerm": term}]
         pod = self._pod(CLIENT, ["python3", "-c", _CONNECT, address], owner=owner)
