@@ -83,6 +83,7 @@ class FakeCluster:
         self.answers: dict[Kind, Exception] = {}
         self.hangs: frozenset[Kind] = frozenset()
         self.attempts: list[str] = []
+        self.previews: list[str] = []
         self.shared = FakeSharedObjects(self)
         self.read_shared = self.shared.read
         self.create_shared = self.shared.create
@@ -106,6 +107,18 @@ class FakeCluster:
             return self._transfer_replicas(identity, manifest["spec"]["replicas"])
         return self._store(manifest, "apply", uid=uid, has_foreign_fields=known.has_foreign_fields)
 
+    async def adopt(self, manifest: Manifest, *, uid: str, resource_version: str) -> Child:
+        known = self.objects[identify(manifest)]
+        if (known.uid, str(known.resource_version)) != (uid, resource_version):
+            raise ConflictError("another version", status=409)
+        return self._store(manifest, "adopt", uid=uid)
+
+    async def preview(self, manifest: Manifest, live: Manifest) -> Manifest:
+        """No default and nothing that the API server has assigned is missing in the manifests of the tests."""
+        self.previews.append(f"{manifest['kind']}/{manifest['metadata']['name']}")
+        previewed: Manifest = msgspec.json.decode(msgspec.json.encode(manifest))
+        return previewed
+
     async def replace(self, manifest: Manifest, *, uid: str) -> Child:
         return self._store(manifest, "replace", uid=uid)
 
@@ -120,7 +133,11 @@ class FakeCluster:
     async def read(self, kind: Kind, namespace: str, name: str) -> bytes | None:
         identity = (kind, namespace, name)
         body = self.live.get(identity) or self.manifests.get(identity)
-        return msgspec.json.encode(body) if identity in self.objects else None
+        child = self.objects.get(identity)
+        if body is None or child is None:
+            return None
+        metadata = {"uid": child.uid, "resourceVersion": str(child.resource_version)}
+        return msgspec.json.encode({**body, "metadata": body["metadata"] | metadata})
 
     async def read_account_uid(self, namespace: str, name: str) -> str | None:
         if self.hidden_accounts:
@@ -476,3 +493,17 @@ def _fingerprint(manifest: Manifest) -> str:
     content = copy.deepcopy(manifest)
     content.get("spec", {}).pop("replicas", None)
     return content_hash(msgspec.json.encode(content, order="sorted"), 16)
+
+
+async def orphaned(**spec: Any) -> World:
+    """A new ModelDeployment, and the children of one that was deleted with `--cascade=orphan`."""
+    world = World(**spec)
+    await world.reconcile()
+    for identity, child in world.cluster.objects.items():
+        version = world.cluster.next_version()
+        orphan = msgspec.structs.replace(child, owner_uid="", resource_version=version)
+        world.cluster.objects[identity] = orphan
+        world.cache.children.put(orphan)
+    world.new_operator()
+    world.forget_writes()
+    return world

@@ -7,6 +7,7 @@ messages come from the code. Each state gets an empty folder, for those that nee
 from __future__ import annotations
 
 import contextlib
+import copy
 import shutil
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
@@ -34,7 +35,7 @@ from tests.builders import (
 )
 from tests.certificates import Authority
 from tests.encrypted import encrypt, wrap
-from tests.fakes import World
+from tests.fakes import World, orphaned
 from tests.pod_folders import Pod as Folders
 from tests.signers import Signer, forge_signature
 from tests.vault_server import VaultServer, failed, vault_server
@@ -211,6 +212,17 @@ async def _unknown_version(_: Path) -> World:
 async def _name_conflict(_: Path) -> World:
     world = World()
     world.cluster.put_stranger(Kind.SERVICE, "digits")
+    await world.reconcile()
+    return world
+
+
+@_state(Reason.ADOPTION_REFUSED)
+async def _adoption_refused(_: Path) -> World:
+    world = await orphaned(adopt="Matching")
+    live = copy.deepcopy(world.manifest(Kind.DEPLOYMENT))
+    del live["metadata"]["ownerReferences"]
+    live["spec"]["template"]["spec"]["containers"][0]["image"] = "example.org/triton:2"
+    world.cluster.live[Kind.DEPLOYMENT, "shop", "digits"] = live
     await world.reconcile()
     return world
 

@@ -63,7 +63,8 @@ class Reason:
     ACCEPTED = "Accepted"  # Accepted=True.
     INVALID_SPEC = "InvalidSpec"  # A field is invalid or contradicts another field; the message names its path.
     UNKNOWN_VERSION = "UnknownVersion"  # The image catalogue has no suitable image for `spec.triton.version`.
-    NAME_CONFLICT = "NameConflict"  # Another owner's object has the name of a child; it is never adopted.
+    NAME_CONFLICT = "NameConflict"  # Another owner's object has the name of a child, and it is not adopted.
+    ADOPTION_REFUSED = "AdoptionRefused"  # `spec.adopt` is Matching, but an ownerless child has other content.
     WEBHOOK_FAILED = "WebhookFailed"  # An admission webhook failed, so a child could not be written.
     API_SERVER_ERROR = "APIServerError"  # The API server failed to write a child because of an internal error.
     WAITING_FOR_DELETION = "WaitingForDeletion"  # Children of a deleted deployment with the same name still exist.
@@ -195,6 +196,7 @@ TERMINAL = _REFUSED_MODELS | frozenset(
         Reason.INVALID_SPEC,
         Reason.UNKNOWN_VERSION,
         Reason.NAME_CONFLICT,
+        Reason.ADOPTION_REFUSED,
         Reason.CERTIFICATE_INVALID,
         Reason.MODEL_NOT_FOUND,
         Reason.MODEL_VERSION_NOT_FOUND,

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from triton_operator.api.adoption import Adopt
 from triton_operator.api.autoscaling import Autoscaling
 from triton_operator.api.cache import Cache
 from triton_operator.api.decryption import Decryption
@@ -116,6 +117,7 @@ class Spec(Struct, frozen=True):
     rollout: Rollout = Rollout()
     privacy: Privacy = Privacy()
     suspend: bool = False
+    adopt: Adopt = Adopt.NEVER
 
 
 class Metadata(Struct, frozen=True):

@@ -24,7 +24,7 @@ from triton_operator.cluster.errors import ConflictError, InvalidObjectError, No
 from triton_operator.cluster.event_objects import build_event, read_events
 from triton_operator.cluster.exchange import WITHIN
 from triton_operator.cluster.listing import list_all, read_all
-from triton_operator.cluster.observed import KINDS, Kind
+from triton_operator.cluster.observed import IMMUTABLE_KINDS, KINDS, Kind
 from triton_operator.cluster.projection import identify, project_child
 from triton_operator.cluster.projector import Projector
 from triton_operator.cluster.replacement import has_update_entries, replacement, without_update_entries
@@ -56,6 +56,13 @@ class _Texts(msgspec.Struct):
     data: dict[str, str] | None = None
 
 
+class _StoredData(msgspec.Struct):
+    """The content of a ControllerRevision as the API server writes it."""
+
+    data: msgspec.Raw
+
+
+_decode_data = msgspec.json.Decoder(_StoredData).decode
 _decode_texts = msgspec.json.Decoder(_Texts).decode
 
 
@@ -93,6 +100,28 @@ class HttpCluster(SharedObjectRequests):
         """Forced server-side apply to the object with this uid; raises ConflictError if its name has another uid."""
         return self._project(*await self._apply(manifest, {"uid": uid}, manager))
 
+    async def adopt(self, manifest: Manifest, *, uid: str, resource_version: str) -> Child:
+        """Replace the owners of an object and make its content ours; see the protocol.
+
+        Its owners are removed first, because an apply cannot remove those that it has not set.
+        """
+        kind, path = _address(manifest)
+        release = {"metadata": {"uid": uid, "resourceVersion": resource_version, "ownerReferences": None}}
+        query = {"fieldManager": MANAGER}
+        body = orjson.dumps(release)
+        released = await self._write("PATCH", path, kind=kind, query=query, body=body, content_type=MERGE_PATCH)
+        version = _loads(released)["metadata"]["resourceVersion"]
+        _, response = await self._apply(manifest, {"uid": uid, "resourceVersion": version}, MANAGER)
+        child = self._project(kind, response)
+        if kind not in IMMUTABLE_KINDS and (child.has_foreign_fields or has_update_entries(_loads(response))):
+            return await self.replace(manifest, uid=uid)
+        return child
+
+    async def preview(self, manifest: Manifest, live: Manifest) -> Manifest:
+        """The object that `replace` would store over `live` if it had no owners; nothing is stored."""
+        metadata = {key: value for key, value in live["metadata"].items() if key != "ownerReferences"}
+        return _loads(await self._put(manifest, replacement({**live, "metadata": metadata}, manifest), dryRun="All"))
+
     async def replace(self, manifest: Manifest, *, uid: str) -> Child:
         """Replace the content of the object with the manifest's, which removes additions of others.
 
@@ -100,15 +129,17 @@ class HttpCluster(SharedObjectRequests):
         our apply entry. Raises ConflictError if the object has changed meanwhile.
         """
         kind, path = _address(manifest)
-        live = _loads(await self._client.request("GET", path, kind=kind))
+        response = await self._client.request("GET", path, kind=kind)
+        live = _loads(response)
         if live["metadata"]["uid"] != uid:
             raise ConflictError(
                 f"{kind} {live['metadata']['name']} has been replaced by another object", status=HTTPStatus.CONFLICT
             )
-        response = await self._put(manifest, replacement(live, manifest))
+        response = await self._put(manifest, _with_stored_data(kind, replacement(live, manifest), response))
         if has_update_entries(_loads(response)):
             _, response = await self._apply(manifest, {"uid": uid}, MANAGER)
-            response = await self._put(manifest, without_update_entries(_loads(response)))
+            body = _with_stored_data(kind, without_update_entries(_loads(response)), response)
+            response = await self._put(manifest, body)
         return self._project(kind, response)
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
@@ -241,9 +272,10 @@ class HttpCluster(SharedObjectRequests):
                 content_type=APPLY,
             )
 
-    async def _put(self, manifest: Manifest, body: dict[str, Any]) -> bytes:
+    async def _put(self, manifest: Manifest, body: dict[str, Any], **query: str) -> bytes:
         kind, path = _address(manifest)
-        return await self._write("PUT", path, kind=kind, query={"fieldManager": MANAGER}, body=orjson.dumps(body))
+        query |= {"fieldManager": MANAGER}
+        return await self._write("PUT", path, kind=kind, query=query, body=orjson.dumps(body))
 
     async def _write(self, method: str, path: str, *, kind: str, body: bytes, **options: Any) -> bytes:
         left = self._time_left()
@@ -254,6 +286,13 @@ class HttpCluster(SharedObjectRequests):
 
 def _loads(response: bytes) -> dict[str, Any]:
     return decode_response(_decode_object, response)
+
+
+def _with_stored_data(kind: Kind, body: dict[str, Any], response: bytes) -> dict[str, Any]:
+    """The data of a ControllerRevision byte by byte: the API server compares the bytes to see that nothing changes."""
+    if kind is not Kind.REVISION:
+        return body
+    return {**body, "data": orjson.Fragment(bytes(decode_response(_decode_data, response).data))}
 
 
 def _decode_deployment(response: bytes) -> dict[str, Any]:

@@ -26,6 +26,15 @@ class Cluster(Protocol):
     async def apply(self, manifest: Manifest, *, uid: str, manager: str = MANAGER) -> Child:
         """Forced server-side apply to the object with this uid; raises ConflictError if its name has another uid."""
 
+    async def adopt(self, manifest: Manifest, *, uid: str, resource_version: str) -> Child:
+        """Make an object that has lost its owner ours, in place; raises ConflictError unless it has this version.
+
+        Its owners are replaced, and its content becomes that of the manifest.
+        """
+
+    async def preview(self, manifest: Manifest, live: Manifest) -> Manifest:
+        """The object that `replace` would store over `live` if it had no owners; nothing is stored."""
+
     async def replace(self, manifest: Manifest, *, uid: str) -> Child:
         """Replace the content of the object with the manifest's, which removes additions of others.
 

@@ -11,6 +11,7 @@ from triton_operator.cluster.errors import ClusterError, DeniedError
 from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import Key
 from triton_operator.cluster.protocol import Cluster
+from triton_operator.reconcile.adoption import Adoption
 from triton_operator.reconcile.desired_state import DesiredState, derive_desired_state
 from triton_operator.reconcile.execute import Executor
 from triton_operator.reconcile.failed_writes import Blocked, FailedWrite, outage_of, summarize
@@ -52,6 +53,7 @@ class ChildReconciler:
         self._inputs = PolicyInputs(cluster, cache.issuer)
         self._notifier = PolicyNotifier(cluster)
         self._edits = RestoredEdits(cluster)
+        self._adoption = Adoption(cluster)
 
     async def reconcile(
         self, key: Key, observed: ObservedState, memory: Memory, failed: FailedWrite | None = None
@@ -72,9 +74,10 @@ class ChildReconciler:
         recognized = recognize(desired.manifests, observed.children, memory.applied)
         memory.applied.update(recognized)
         plan = make_plan(desired, observed, memory.applied, recognized)
+        plan, refused = await self._adoption.plan(plan, observed, memory)
         restored = await self._edits.find(plan, memory.applied, observed)
         executor = Executor(self._cluster, self._cache, memory, key, observed.deployment.metadata.uid)
-        failures = await executor.execute(plan, [failed] if failed else [])
+        failures = await executor.execute(plan, [*([failed] if failed else []), *refused])
         await self._notifier.notify(plan, failures, observed.pods)
         await self._edits.report(restored, failures, observed)
         return ChildrenResult(

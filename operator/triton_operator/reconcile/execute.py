@@ -1,7 +1,7 @@
 """Carry out a plan, one write after the other, and remember the results.
 
-Only this code decides whether an existing object is ours: creation never overwrites anything (the API server responds
-with 409), so an object of somebody else under a child's name is reported to the user and left alone.
+Creation never overwrites anything (the API server responds with 409), so an object of somebody else under a child's
+name is reported to the user and left alone, unless `adoption` has planned its adoption.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import Child, Key, Kind
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.cluster.shared_objects import SharedKind
-from triton_operator.reconcile.failed_writes import FailedWrite, judge_error
+from triton_operator.reconcile.failed_writes import ORPHANED, FailedWrite, judge_error
 from triton_operator.reconcile.memory import Applied, Memory, RejectedManifest
 from triton_operator.reconcile.plan import Action, Plan, Verb, digest
 
@@ -125,6 +125,10 @@ class Executor:
         match action.verb:
             case Verb.CREATE:
                 return await self._create(action)
+            case Verb.ADOPT:
+                adopt = self._cluster.adopt
+                child = await adopt(action.manifest, uid=action.uid, resource_version=action.resource_version)
+                self._remember(action, child)
             case Verb.APPLY:
                 self._remember(action, await self._cluster.apply(action.manifest, uid=action.uid))
             case Verb.REPLACE:
@@ -175,7 +179,8 @@ class Executor:
             return None
         owner = child.deployment if child.owner_uid else ""
         reason = Reason.WAITING_FOR_DELETION if owner == self._key[1] else Reason.NAME_CONFLICT
-        return FailedWrite(child.kind, child.name, reason, "", taken=True, owner=owner)
+        hint = ORPHANED if child.deployment == self._key[1] and not child.owner_uid else ""
+        return FailedWrite(child.kind, child.name, reason, hint, taken=True, owner=owner)
 
     async def _force_replace(self, action: Action) -> Child:
         """Apply first, so that every desired field is ours again; replace only if foreign fields remain."""
@@ -188,7 +193,7 @@ class Executor:
 
 
 def _is_held_back(action: Action, failures: list[FailedWrite]) -> bool:
-    if action.verb is Verb.CREATE:
+    if action.verb in {Verb.CREATE, Verb.ADOPT}:
         return any(failure.taken for failure in failures) or (bool(failures) and action.kind in _STARTS_PODS)
     needed = any(failure.missing and failure.kind in _NEEDED_BY_PODS for failure in failures)
     return needed and action.kind in _STARTS_PODS

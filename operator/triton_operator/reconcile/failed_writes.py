@@ -14,6 +14,7 @@ from triton_operator.cluster.errors import ClusterError, ConflictError, DeniedEr
 from triton_operator.cluster.observed import ChildId, Kind
 from triton_operator.cluster.shared_objects import SharedKind
 from triton_operator.reconcile.messages import MESSAGE_LIMIT, clip, join
+from triton_operator.reconcile.refused_adoptions import describe_refused
 
 TOO_MANY_REQUESTS = 429
 
@@ -21,6 +22,9 @@ CERT_MANAGER_MISSING = (
     "cert-manager is not installed: the cluster has no Certificates (cert-manager.io/v1), which "
     "spec.privacy.tls.mode CertManager needs; the operator retries automatically"
 )
+
+ORPHANED = "Set spec.adopt to Matching if the content is what the operator creates, rename the ModelDeployment, or"
+"""What a user can do about objects with the operator's labels and without an owner, besides deleting them."""
 
 _MALFORMED = re.compile(r"^failed to (?:create typed patch object|convert new object)\b")
 """The API server responds with 500 to content that violates the schema of its kind (observed with Kubernetes 1.36)."""
@@ -93,7 +97,9 @@ def summarize(failures: Sequence[FailedWrite], namespace: str) -> Blocked | None
     groups: dict[tuple[str, str, str], list[FailedWrite]] = {}
     # The sort is stable: within each group, the order is that in which children are written.
     for failure in sorted(failures, key=lambda failure: failure.reason not in TERMINAL):
-        groups.setdefault((failure.reason, failure.message, failure.owner), []).append(failure)
+        # All refused adoptions are one group: the message of each is what differs.
+        message = "" if failure.reason == Reason.ADOPTION_REFUSED else failure.message
+        groups.setdefault((failure.reason, message, failure.owner), []).append(failure)
     share = MESSAGE_LIMIT // len(groups) - len("; ")
     worst = next(iter(groups.values()))[0]
     return Blocked(
@@ -120,6 +126,8 @@ def _describe(group: Sequence[FailedWrite], namespace: str) -> str:
     reason, message = group[0].reason, group[0].message
     if reason == Reason.NAME_CONFLICT:
         return _describe_conflict(group, namespace)
+    if reason == Reason.ADOPTION_REFUSED:
+        return describe_refused([(each.kind, each.name, each.message) for each in group], namespace)
     if reason == Reason.WAITING_FOR_DELETION:
         return _describe_waiting(group)
     kinds = _enumerate(list(dict.fromkeys(failure.kind.value for failure in group)))
@@ -163,16 +171,16 @@ def _describe_conflict(group: Sequence[FailedWrite], namespace: str) -> str:
         return f"{names} {verb} to ModelDeployment {owner}; rename this ModelDeployment, or delete {them} if unused"
     command = " ".join(f"{failure.kind.value.lower()}/{failure.name}" for failure in group)
     delete = f"kubectl delete -n {namespace} {command}"
+    choices = group[0].message or "Rename the ModelDeployment, or"
     if len(group) == 1:
         kind = group[0].kind
         return (
             f"a {kind} named {group[0].name} exists and does not belong to this ModelDeployment, so it is not changed. "
-            f"Rename the ModelDeployment, or delete that {kind}: {delete}"
+            f"{choices} delete that {kind}: {delete}"
         )
     return (
         f"{len(group)} objects with names of children exist and do not belong to this ModelDeployment, so they are "
-        "not changed. "
-        f"Rename the ModelDeployment, or delete them: {delete}"
+        f"not changed. {choices} delete them: {delete}"
     )
 
 

@@ -39,6 +39,15 @@ class RejectedManifest(NamedTuple):
     failure: FailedWrite
 
 
+class RefusedAdoption(NamedTuple):
+    """Why an object was not adopted; as long as the object and the manifest do not change, neither does this."""
+
+    uid: str
+    fingerprint: str
+    digest: str
+    differences: tuple[str, ...]
+
+
 class PlanInput(NamedTuple):
     """Everything that a plan depends on; equal inputs lead to equal plans.
 
@@ -68,7 +77,7 @@ class Converged(NamedTuple):
 
 @dataclass(slots=True)
 class Memory:
-    """Of the deployment with this uid; `applied` and `rejected` are by child.
+    """Of the deployment with this uid; `applied`, `rejected` and `refused` are by child.
 
     `other_autoscalers` scaled its Deployment when they were last read; None if they could not be read.
     `room` is what is known about the room for new pods of a rollout.
@@ -78,6 +87,7 @@ class Memory:
     uid: str
     applied: dict[ChildId, Applied] = field(default_factory=dict)
     rejected: dict[ChildId, RejectedManifest] = field(default_factory=dict)
+    refused: dict[ChildId, RefusedAdoption] = field(default_factory=dict)
     converged: Converged | None = None
     other_autoscalers: tuple[OtherAutoscaler, ...] | None = ()
     room: Room = NOTHING_SEEN

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from triton_operator.api.adoption import Adopt
 from triton_operator.api.names import CA_CONFIG_MAP, selector_labels
 from triton_operator.api.network_probe import NetworkProbe
 from triton_operator.api.spec import ModelDeployment
@@ -47,7 +48,8 @@ class ObservedState(NamedTuple):
     `opening_policies` are the NetworkPolicies of others that select its pods and allow traffic,
     `other_autoscalers` scale the Deployment although the operator did not create them; None if it is unknown which,
     `network_probe` is the last run of `tritonctl doctor --probe`,
-    `room` is what the operator remembers about the room for new pods.
+    `room` is what the operator remembers about the room for new pods,
+    `orphans` are objects with our label and no owner, or a deleted one; `adoption` decides whether they become ours.
     """
 
     deployment: ModelDeployment
@@ -63,6 +65,7 @@ class ObservedState(NamedTuple):
     other_autoscalers: tuple[OtherAutoscaler, ...] | None = ()
     network_probe: NetworkProbe | None = None
     room: Room = NOTHING_SEEN
+    orphans: Mapping[ChildId, Child] = {}
 
     @property
     def deployment_child(self) -> Child | None:
@@ -101,7 +104,14 @@ def observe(
         caching=decide_caching(deployment, children, now),
         opening_policies=snapshot.opening_policies,
         network_probe=snapshot.network_probe,
+        orphans=_orphans(snapshot, children) if deployment.spec.adopt is Adopt.MATCHING else {},
     )
+
+
+def _orphans(snapshot: Snapshot, children: Mapping[ChildId, Child]) -> dict[ChildId, Child]:
+    """The other objects with our labels; an owner of our kind and name with another uid is deleted."""
+    found = snapshot.children.items()
+    return {child_id: child for child_id, child in found if child_id not in children and child_id != _SHARED}
 
 
 def _owned_children(snapshot: Snapshot, uid: str, applied_uids: frozenset[str]) -> dict[ChildId, Child]:

@@ -32,6 +32,7 @@ class Verb(StrEnum):
     """Kinds of writes."""
 
     CREATE = "create"
+    ADOPT = "adopt"
     APPLY = "apply"
     REPLACE = "replace"
     RECREATE = "delete and create"
@@ -40,7 +41,10 @@ class Verb(StrEnum):
 
 
 class Action(NamedTuple):
-    """One write. `uid` names the existing object, "" if there is none yet; `why` is for logs."""
+    """One write. `uid` names the existing object, "" if there is none yet; `why` is for logs.
+
+    `resource_version` is the only version of the object that may be adopted.
+    """
 
     verb: Verb
     kind: Kind
@@ -48,6 +52,7 @@ class Action(NamedTuple):
     why: str
     uid: str = ""
     manifest: Manifest = {}  # noqa: RUF012 - never changed; a NamedTuple cannot use a factory
+    resource_version: str = ""
 
 
 class Plan(NamedTuple):

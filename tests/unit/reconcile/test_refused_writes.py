@@ -6,13 +6,11 @@ The messages are those of a real API server (Kubernetes 1.36).
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
-import msgspec
 import pytest
 
 from tests.builders import WITHOUT_TLS, a_pod
-from tests.fakes import World
+from tests.fakes import World, orphaned
 from triton_operator.api.status import ControlState, Truth
 from triton_operator.cluster.errors import (
     ClusterError,
@@ -262,22 +260,8 @@ async def test_a_write_without_a_response_ends_in_time_for_the_status(monkeypatc
     assert "Service" in world.condition("Accepted").message
 
 
-async def _orphaned(**spec: Any) -> World:
-    """A new ModelDeployment, and the children of one that was deleted with `--cascade=orphan`."""
-    world = World(**spec)
-    await world.reconcile()
-    for identity, child in world.cluster.objects.items():
-        version = world.cluster.next_version()
-        orphan = msgspec.structs.replace(child, owner_uid="", resource_version=version)
-        world.cluster.objects[identity] = orphan
-        world.cache.children.put(orphan)
-    world.new_operator()
-    world.forget_writes()
-    return world
-
-
 async def test_orphaned_children_are_named_all_at_once_with_the_command_that_removes_them() -> None:
-    world = await _orphaned(replicas=2, autoscaling={"maxReplicas": 3})
+    world = await orphaned(replicas=2, autoscaling={"maxReplicas": 3})
     assert await world.reconcile() is not None, "they may be deleted at any time"
     accepted = world.condition("Accepted")
     assert accepted.reason == "NameConflict"
@@ -292,7 +276,7 @@ async def test_orphaned_children_are_named_all_at_once_with_the_command_that_rem
 
 
 async def test_a_policy_of_somebody_else_is_not_called_missing() -> None:
-    world = await _orphaned()
+    world = await orphaned()
     await world.reconcile()
     policy = world.control("NetworkPolicy")
     assert policy.state is ControlState.UNKNOWN

@@ -48,6 +48,7 @@ OTHERS: dict[str, Any] = {
     "replicas": 4,
     "autoscaling": {"maxReplicas": 9},
     "suspend": True,
+    "adopt": "Matching",
     "service": {"type": "NodePort"},
     "rollout": {"strategy": "Recreate", "paused": True},
     "serviceAccount": {"annotations": {"note": "mine"}},
