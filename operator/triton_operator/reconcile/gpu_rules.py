@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from triton_operator.api.errors import InvalidSpecError, Problem
 from triton_operator.api.gpu import NVIDIA_GPU, SHARED, DeviceClaim, Gpu
+from triton_operator.api.model import Format, Model
 from triton_operator.api.quantity import parse_bytes
 from triton_operator.api.spec import Spec
 from triton_operator.resources.gpu_packing import place_models
@@ -52,9 +53,17 @@ def _wrong_memory(spec: Spec) -> Iterator[Problem]:
         yield Problem("spec.gpu.memory", "is required with models[].gpuMemory; set it to the memory of each GPU")
     elif memory is not None and not declared:
         yield Problem("spec.gpu.memory", "has no effect, because no model has gpuMemory; remove it")
+    for index, model in enumerate(spec.models):
+        if model.gpu_memory is not None and _is_ensemble(model):
+            message = "has no effect for an ensemble, which has no instances; set it for the models of its steps"
+            yield Problem(f"spec.models[{index}].gpuMemory", message)
     for path, value in {"spec.gpu.memory": memory, **declared}.items():
         if value is not None and parse_bytes(str(value)) is None:
             yield Problem(path, f"{value} is not a quantity such as 16Gi")
+
+
+def _is_ensemble(model: Model) -> bool:
+    return model.format is Format.ENSEMBLE or bool(model.config and model.config.ensemble)
 
 
 def _packing(spec: Spec) -> Iterator[Problem]:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.builders import a_deployment
+from tests.builders import a_deployment, a_pod
+from tests.fakes import World
+from triton_operator.api.conditions import ACCEPTED
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.reconcile.validate import validate
 
@@ -87,3 +89,21 @@ def test_private_profiles_allow_no_claims_of_unknown_devices() -> None:
     with pytest.raises(InvalidSpecError, match=r"resourceClaims: can be of a network device") as caught:
         validate(a_deployment(gpu=gpu | {"mig": {"profile": "1g.10gb"}}).spec)
     assert "must not be set with" in str(caught.value)
+
+
+async def test_what_the_catalogue_cannot_serve_is_reported_and_the_old_pods_serve_on() -> None:
+    world = World(gpu={})
+    await world.reconcile()
+    world.roll_out(a_pod(revision=world.template_hash, ready=True))
+    world.edit(gpu={"resourceName": "amd.com/gpu"})
+    before = world.template_hash
+    await world.reconcile()
+    accepted = world.condition(ACCEPTED)
+    assert (accepted.status, accepted.reason) == ("False", "UnknownVersion")
+    assert accepted.message.startswith("spec.gpu.resourceName: the image catalogue has no image for amd.com/gpu")
+    assert "set spec.triton.image" in accepted.message
+    assert world.template_hash == before
+    world.edit(gpu={"resourceName": "amd.com/gpu"}, triton={"image": "example.org/triton-rocm:26.11"})
+    await world.reconcile()
+    assert world.condition(ACCEPTED).status == "True"
+    assert world.template_hash != before

@@ -90,6 +90,10 @@ def test_instances_in_a_configuration_that_do_not_fit_are_rejected() -> None:
         ({"models": models(digits="1Gi")}, r"spec\.models\[0\]\.gpuMemory: has no effect without spec\.gpu"),
         ({"models": models(digits="1Gi"), "gpu": {}}, r"spec\.gpu\.memory: is required"),
         ({"gpu": {"memory": "16Gi"}}, r"spec\.gpu\.memory: has no effect"),
+        (
+            {"gpu": {"memory": "16Gi"}, "models": [{"name": "a", "gpuMemory": "1Gi", "format": "Ensemble"}]},
+            r"spec\.models\[0\]\.gpuMemory: has no effect for an ensemble",
+        ),
         ({"gpu": {"memory": "16 GB"}, "models": models(digits="1 GB")}, r"16 GB is not.*1 GB is not a quantity"),
     ],
 )
