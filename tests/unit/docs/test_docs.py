@@ -128,11 +128,13 @@ def spans(page: Path) -> set[str]:
     )
 
 
+_OTHER_NAMES = ("nvidia.com", "amd.com", "kubernetes.io", "nvcr.io", "triton-operator.io", "1/", "config.")
+
+
 def looks_like_a_path(text: str) -> bool:
     """Folders and files of this tree; not paths on other machines, options, types or code."""
-    return re.fullmatch(
-        r"[\w.-]+(/[\w.*-]+)+/?|[\w-]+\.(md|py|yaml|toml|lock)", text
-    ) is not None and not text.startswith(("nvidia.com", "nvcr.io", "triton-operator.io", "1/", "config."))
+    form = re.fullmatch(r"[\w.-]+(/[\w.*-]+)+/?|[\w-]+\.(md|py|yaml|toml|lock)", text)
+    return form is not None and not text.startswith(_OTHER_NAMES)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
