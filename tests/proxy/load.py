@@ -22,7 +22,7 @@ import grpc
 
 from tests.proxy.clients import LINEAR, Client, infer_request
 
-_PAUSE_SECONDS = 0.002
+PAUSE_SECONDS = 0.002
 _PATIENCE_SECONDS = 120
 
 Kind = Callable[[Client, "Load", threading.Event], None]
@@ -31,9 +31,10 @@ Kind = Callable[[Client, "Load", threading.Event], None]
 
 @dataclass
 class Load:
-    """What one thread has done."""
+    """What one thread has done; `pause` seconds are between two requests."""
 
     name: str
+    pause: float = PAUSE_SECONDS
     requests: int = 0
     failures: list[str] = field(default_factory=list)
 
@@ -81,10 +82,10 @@ def over_stream(client: Client, load: Load, stop: threading.Event) -> None:
 
 
 @contextmanager
-def under_load(client: Client, *kinds: Kind) -> Iterator[list[Load]]:
+def under_load(client: Client, *kinds: Kind, pause: float = PAUSE_SECONDS) -> Iterator[list[Load]]:
     """Load of each kind during the block; a thread that ends early with an exception is a failure."""
     stop = threading.Event()
-    loads = [Load(kind.__name__) for kind in kinds]
+    loads = [Load(kind.__name__, pause) for kind in kinds]
 
     def run(kind: Kind, load: Load) -> None:
         try:
@@ -116,4 +117,4 @@ def count(load: Load, failure: str) -> None:
     load.requests += 1
     if failure:
         load.failures.append(failure)
-    time.sleep(_PAUSE_SECONDS)
+    time.sleep(load.pause)

@@ -40,8 +40,6 @@ def applied(kube: Kube, wrong: Wrong, claim: Callable[..., str], broken: str, im
     wrong("late-claim", modelRepository={"pvc": {"claimName": "late"}})
     wrong("unbound-claim", modelRepository={"pvc": {"claimName": "unbound"}})
     wrong("no-node", scheduling={"nodeSelector": {"no": "where"}})
-    # The CPU server is sufficient, because the test checks the scheduling and not the computation.
-    wrong("no-gpu", gpu={"count": 1}, triton={"image": images["triton-cpu"].reference, "version": "24.10"})
     wrong("no-such-argument", triton={"extraArgs": ["--http-max-input-size=1000"]})
 
 
@@ -109,23 +107,6 @@ def test_an_argument_that_the_release_does_not_know(kube: Kube) -> None:
     assert "25." in condition["message"], "the release that has it"
     assert not kube.list("pods", "triton-operator.io/model-deployment=no-such-argument")
     kube.delete("modeldeployment", "no-such-argument", wait=False)
-
-
-def test_no_gpu_on_any_node_and_then_one_that_is_handed_over(kube: Kube) -> None:
-    """With one GPU, there is none for a new pod, so the old one is deleted first, and the status reports this."""
-    condition = kube.wait_reason("no-gpu", "InsufficientGPU")
-    assert "Insufficient nvidia.com/gpu" in condition["message"]
-    node = kube.list("nodes")[0]["metadata"]["name"]
-    kube.patch("node", node, {"status": {"capacity": {"nvidia.com/gpu": "1"}}}, subresource="status")
-    try:
-        kube.wait_ready("no-gpu")
-        kube.patch("modeldeployment", "no-gpu", {"spec": {"triton": {"logLevel": "Info"}}})
-        kube.wait_reason("no-gpu", "ReplacingInPlace", kind="Available")
-        kube.wait_ready("no-gpu")
-    finally:
-        gone = {"capacity": {"nvidia.com/gpu": None}, "allocatable": {"nvidia.com/gpu": None}}
-        kube.patch("node", node, {"status": gone}, subresource="status")
-    kube.delete("modeldeployment", "no-gpu", wait=False)
 
 
 @pytest.mark.parametrize(
