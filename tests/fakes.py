@@ -23,15 +23,18 @@ from triton_operator.api.names import (
     SERVING_SECRET,
     content_hash,
 )
+from triton_operator.api.spec import parse
 from triton_operator.api.status import Condition, Control, Status
 from triton_operator.cluster.errors import ClusterError, ConflictError, DeniedError, NotFoundError
 from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import (
+    KINDS,
     AutoscalerState,
     CertificateState,
     Child,
     ClaimState,
     DeploymentState,
+    IngressState,
     JobState,
     Kind,
     OtherAutoscaler,
@@ -44,6 +47,7 @@ from triton_operator.cluster.protocol import Manifest
 from triton_operator.cluster.shared_objects import SharedCache, SharedKind
 from triton_operator.reconcile.certificate_caches import CertificateCaches, IssuerContext
 from triton_operator.reconcile.reconciler import Reconciler
+from triton_operator.resources.exposure import build_exposure
 from triton_operator.resources.settings import Settings
 
 Identity = tuple[Kind, str, str]
@@ -250,7 +254,7 @@ class FakeCluster:
                 start_of_job = known.state if known and isinstance(known.state, JobState) else JobState()
                 recipe = manifest["metadata"]["annotations"][ANNOTATION_RECIPE]
                 return msgspec.structs.replace(start_of_job, recipe=recipe, labelled=True)
-        return None
+        return _exposure_state(identity[0], manifest, known.state if known else None)
 
     def _transfer_replicas(self, identity: Identity, replicas: int) -> Child:
         self._write(f"transfer {identity[0]}/{identity[2]}")
@@ -325,6 +329,15 @@ def _without_none(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
+def _exposure_state(kind: Kind, manifest: Manifest, known: State | None) -> State | None:
+    """Of a child of `spec.exposure`, with what its controller has reported; None for other kinds."""
+    if kind is not Kind.INGRESS:
+        return None
+    before = known if isinstance(known, IngressState) else IngressState()
+    hosts = tuple(rule["host"] for rule in manifest["spec"]["rules"])
+    return msgspec.structs.replace(before, hosts=hosts, created_at=before.created_at or "2026-01-02T03:04:05Z")
+
+
 class World:
     """One ModelDeployment (`digits` in `shop`) and its operator."""
 
@@ -387,6 +400,26 @@ class World:
         child = msgspec.structs.replace(self.child(kind, name), **fields, resource_version=version)
         self.cluster.objects[kind, self.key[0], name] = child
         self.cache.children.put(child)
+
+    def expose_elsewhere(self, exposure: Manifest, created_at: str, name: str = "rival") -> None:
+        """Another namespace has a deployment whose children for this exposure were created at that time."""
+        body = a_body(name, "elsewhere", exposure=exposure)
+        self.cache.deployments.put(body)
+        for manifest in build_exposure(parse(body), with_tls=True):
+            kind = KINDS[manifest["kind"]]
+            state = _exposure_state(kind, manifest, IngressState(created_at=created_at))
+            child = manifest["metadata"]["name"]
+            self.cache.children.put(
+                Child(
+                    kind=kind,
+                    namespace="elsewhere",
+                    name=child,
+                    uid=f"uid-of-{kind}-{child}",
+                    resource_version=self.cluster.next_version(),
+                    deployment=name,
+                    state=state,
+                )
+            )
 
     def roll_out(self, *pods: Pod, **counts: int) -> None:
         """The Deployment controller and the kubelet have done their work; `counts` overrides what they report."""

@@ -17,7 +17,7 @@ import msgspec
 from tests.fakes import World
 from tests.kubectl_table import get_md
 from tests.reason_states import STATES
-from triton_operator.api.conditions import PRIVACY_ENFORCED, RUNTIME_VULNERABLE, SCALING_ACTIVE, Reason
+from triton_operator.api.conditions import EXPOSED, PRIVACY_ENFORCED, RUNTIME_VULNERABLE, SCALING_ACTIVE, Reason
 from triton_operator.cli.status.command import print_report
 from triton_operator.cli.status.report import report
 
@@ -33,6 +33,9 @@ OF_OTHER_CONDITIONS = {
     Reason.TLS_NOT_VERIFIABLE: PRIVACY_ENFORCED,
     Reason.NOT_AIR_GAPPED: PRIVACY_ENFORCED,
     Reason.OTHER_AUTOSCALER: SCALING_ACTIVE,
+    Reason.CALLERS_NOT_NAMED: PRIVACY_ENFORCED,
+    Reason.ADDRESS_PENDING: EXPOSED,
+    Reason.HOST_IN_USE: EXPOSED,
     Reason.BELOW_SECURITY_FLOOR: RUNTIME_VULNERABLE,
     Reason.RELEASE_UNKNOWN: RUNTIME_VULNERABLE,
 }

@@ -663,6 +663,31 @@ async def _other_autoscaler(_: Path) -> World:
     return await _with_pod(world, ready=True)
 
 
+_CONTROLLER = {"network": {"allowFrom": [{"namespaceSelector": {"matchLabels": {"name": "ingress-nginx"}}}]}}
+_INGRESS = {"ingress": {"className": "nginx", "host": "digits.example.com", "tls": {}}}
+
+
+@_state(Reason.ADDRESS_PENDING)
+async def _address_pending(_: Path) -> World:
+    return await _serving(exposure=_INGRESS, privacy=_CONTROLLER)
+
+
+@_state(Reason.HOST_IN_USE)
+async def _host_in_use(_: Path) -> World:
+    world = await _serving(exposure=_INGRESS, privacy=_CONTROLLER)
+    world.expose_elsewhere(_INGRESS, created_at="2026-01-01T00:00:00Z")
+    await world.reconcile()
+    return world
+
+
+@_state(Reason.CALLERS_NOT_NAMED)
+async def _callers_not_named(_: Path) -> World:
+    world = World(exposure=_INGRESS, privacy=_CONTROLLER)
+    world.cache.network_probe = NetworkProbe("2026-01-02T02:00:00Z", "v1.36.1", ("node-1",), ingress=True, egress=True)
+    await world.reconcile()
+    return await _with_pod(world, ready=True)
+
+
 @_state(Reason.NETWORK_NOT_PROVEN)
 async def _network_not_proven(_: Path) -> World:
     return await _serving(privacy={"profile": "Private"})

@@ -101,6 +101,10 @@ def pods_with_secret(name: str) -> list[Object]:
     ]
 
 
+def ingress(host: str, **fields: Any) -> Object:
+    return changed(PLAIN, "exposure", {"ingress": {"host": host, "tls": {"secretName": "web"}, **fields}})
+
+
 def issued(**issuer: str) -> Object:
     """Return a spec whose certificate comes from this issuer of cert-manager."""
     return changed(MINIMAL, "privacy", {"tls": {"mode": "CertManager", "certManager": {"issuerRef": issuer}}})
@@ -251,6 +255,25 @@ LIMITS: dict[str, tuple[Object, list[Object], list[Object], str]] = {
             changed(PLAIN, "podTemplate.spec.runtimeClassName", "nvidia"),
         ],
         ".runtimeClassName nvidia",
+    ),
+    "exposed hosts": (
+        {"exposedHosts": ["models.example.com", "*.ml.example.com"]},
+        [PLAIN, ingress("models.example.com"), ingress("digits.ml.example.com"), ingress("a.b.ml.example.com")],
+        [ingress("ml.example.com"), ingress("evilml.example.com"), ingress("models.example.com.evil.com")],
+        " in spec.exposure",
+    ),
+    "annotations of Ingresses": (
+        {"exposureAnnotations": ["example.com/team", "nginx.ingress.kubernetes.io/proxy-*"]},
+        [
+            PLAIN,
+            ingress("a.b"),
+            ingress("a.b", annotations={"example.com/team": "x", "nginx.ingress.kubernetes.io/proxy-body-size": "1m"}),
+        ],
+        [
+            ingress("a.b", annotations={"example.com/teams": "x"}),
+            ingress("a.b", annotations={"example.com/team": "x"}, grpcAnnotations={"example.com/other": "x"}),
+        ],
+        "does not allow annotation example.com/",
     ),
     "types of Services": (
         {"serviceTypes": ["ClusterIP"]},

@@ -51,6 +51,8 @@ matchConditions:
     ? [object.spec.privacy.tls.secretRef.name] : []) +
     (has(object.spec.decryption) && has(object.spec.decryption.secretRef)
     ? [object.spec.decryption.secretRef.name] : []) +
+    (has(object.spec.exposure) && has(object.spec.exposure.ingress) && has(object.spec.exposure.ingress.tls) &&
+    has(object.spec.exposure.ingress.tls.secretName) ? [object.spec.exposure.ingress.tls.secretName] : []) +
     (has(object.spec.env) ? object.spec.env.filter(each, has(each.valueFrom) && has(each.valueFrom.secretKeyRef))
     .map(each, each.valueFrom.secretKeyRef.name) : []) +
     (has(object.spec.envFrom) ? object.spec.envFrom.filter(each, has(each.secretRef))
@@ -92,7 +94,7 @@ matchResources:
 allows nothing. */}}
 {{- define "triton-operator.limitsDeployments" -}}
 {{- $limited := .Values.policies.deployments.imagesByDigest -}}
-{{- range list "images" "sources" "addresses" "secrets" "issuers" "serviceAccounts" "priorityClasses" "runtimeClasses" "serviceTypes" -}}
+{{- range list "images" "sources" "addresses" "secrets" "issuers" "serviceAccounts" "priorityClasses" "runtimeClasses" "serviceTypes" "exposedHosts" "exposureAnnotations" -}}
 {{- if kindIs "slice" (get $.Values.policies.deployments .) -}}{{- $limited = true -}}{{- end -}}
 {{- end -}}
 {{- if $limited -}}true{{- end -}}

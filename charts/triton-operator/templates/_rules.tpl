@@ -37,6 +37,12 @@ certificates: serving pods refer to users' Secrets by name. */}}
   resources: [certificates]
   verbs: [get, list, watch, create, patch, update, delete]
 {{- end }}
+{{- if .Values.rbac.exposure }}
+# `spec.exposure`: Ingresses for which a controller has to be installed.
+- apiGroups: [networking.k8s.io]
+  resources: [ingresses]
+  verbs: [get, list, watch, create, patch, update, delete]
+{{- end }}
 # Read for the status. Patched so that the kubelet mounts a changed policy of the proxy at once.
 - apiGroups: [""]
   resources: [pods]

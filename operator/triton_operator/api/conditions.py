@@ -47,6 +47,9 @@ SCALING_ACTIVE = "ScalingActive"
 Absent without `spec.autoscaling`, unless an autoscaler that the operator did not create scales the child Deployment.
 """
 
+EXPOSED = "Exposed"
+"""The ingress controller leads clients outside the cluster to the deployment; absent without `spec.exposure`."""
+
 RUNTIME_VULNERABLE = "RuntimeVulnerable"
 """The release of the server image is below the security floor; Unknown if the release cannot be determined."""
 
@@ -145,6 +148,11 @@ class Reason:
     SCALING = "Scaling"  # ScalingActive=True.
     SCALING_NOT_READY = "ScalingNotReady"  # The autoscaler has not reported a status yet, or reports an error.
     OTHER_AUTOSCALER = "OtherAutoscaler"  # An autoscaler of others scales the child Deployment, not the object.
+
+    EXPOSED = "Exposed"  # Exposed=True.
+    ADDRESS_PENDING = "AddressPending"  # No ingress controller has given the Ingresses an address.
+    HOST_IN_USE = "HostInUse"  # Another ModelDeployment, of any namespace, has exposed the host before.
+    CALLERS_NOT_NAMED = "CallersNotNamed"  # `spec.exposure` is set, and `spec.privacy.clients` is not.
 
     PATCHED = "Patched"  # RuntimeVulnerable=False.
     BELOW_SECURITY_FLOOR = "BelowSecurityFloor"  # RuntimeVulnerable=True; the message names the first safe version.

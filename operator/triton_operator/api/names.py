@@ -130,6 +130,11 @@ def certificate_name(name: str) -> str:
     return f"{name}-tls"
 
 
+def ingress_name(name: str, protocol: str) -> str:
+    """Name of the Ingress of a protocol, `http` or `grpc`."""
+    return f"{name}-{protocol}"
+
+
 def serving_certificate_key(name: str) -> str:
     """The key under which SERVING_SECRET stores the deployment's certificate with its chain."""
     return f"{name}.crt"

@@ -19,6 +19,7 @@ from triton_operator.api.cache import Cache
 from triton_operator.api.decryption import Decryption
 from triton_operator.api.environment import EnvFromSource, EnvVar
 from triton_operator.api.errors import InvalidSpecError
+from triton_operator.api.exposure import Exposure
 from triton_operator.api.gpu import Gpu
 from triton_operator.api.model import Model
 from triton_operator.api.pod_settings import DnsConfig, HostAlias, ServiceAccount
@@ -111,6 +112,7 @@ class Spec(Struct, frozen=True):
     pod_annotations: dict[str, str] = msgspec.field(default_factory=dict)
     triton: Triton = Triton()
     service: Service = Service()
+    exposure: Exposure | None = None
     scheduling: Scheduling = Scheduling()
     lifecycle: Lifecycle = Lifecycle()
     pod_template: PodTemplate = PodTemplate()

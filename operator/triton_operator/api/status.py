@@ -102,6 +102,7 @@ class ControlName(StrEnum):
     VAULT_EGRESS = "VaultEgress"  # Serving pods may only connect to the named peers of a vault, and to DNS if needed.
     TLS = "TLS"  # Every serving pod terminates TLS.
     CALLERS = "Callers"  # The callers in `spec.privacy.clients`, if it is set, are checked.
+    EXPOSURE = "Exposure"  # Callers from outside the cluster are checked; only with `spec.exposure`.
     AUDIT = "Audit"  # Requests are logged, without their content.
     ADMIN_APIS = "AdminApis"  # Triton's administration APIs are closed.
     MODEL_SOURCES = "ModelSources"  # All pods serve signed models of local sources; only under AirGapped.

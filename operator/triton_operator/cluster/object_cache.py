@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from http import HTTPStatus
 from typing import NamedTuple
 
+from triton_operator.api.exposure import exposed_hosts
 from triton_operator.api.names import child_labels, selector_labels
 from triton_operator.api.network_probe import NetworkProbe
-from triton_operator.api.spec import Metadata
+from triton_operator.api.spec import Metadata, ModelDeployment
 from triton_operator.cluster.child_cache import ChildCache
 from triton_operator.cluster.deployment_cache import DeploymentCache, DeploymentRecord
+from triton_operator.cluster.exposure_facts import NO_FACTS, ExposureFacts, find_held_hosts
 from triton_operator.cluster.issuer import IssuerCache
 from triton_operator.cluster.label_selector import matches
 from triton_operator.cluster.observed import Child, ChildId, Key, Kind, Pod
@@ -30,7 +33,7 @@ class Snapshot(NamedTuple):
     `opening_policies` are the NetworkPolicies of others that select its pods and allow traffic, `network_probe` is the
     last run of `tritonctl doctor --probe`, which counts for some time, and `issuer` that of the cluster's
     ServiceAccount tokens, None unless a deployment needs it. As long as a part has not changed, snapshots have an equal
-    object there.
+    object there. `exposure` is what prevents `spec.exposure`.
     """
 
     record: DeploymentRecord | None
@@ -40,6 +43,7 @@ class Snapshot(NamedTuple):
     network_probe: NetworkProbe | None = None
     probe_counts: bool = False
     issuer: Issuer | None = None
+    exposure: ExposureFacts = NO_FACTS
 
     @property
     def metadata(self) -> Metadata | None:
@@ -57,6 +61,8 @@ class ObjectCache:
         self.policies = PolicyCache()
         self.network_probe: NetworkProbe | None = None
         self.issuer = IssuerCache()
+        self.unavailable: dict[Kind, HTTPStatus] = {}
+        """Optional kinds that could not be listed."""
 
     def snapshot(self, key: Key, now: datetime) -> Snapshot:
         """The current state of one deployment; `now` decides only whether the probe still counts."""
@@ -68,13 +74,31 @@ class ObjectCache:
             self.network_probe,
             self.network_probe is not None and self.network_probe.is_valid(now),
             self.issuer.issuer,
+            self._exposure_facts(key),
         )
+
+    def exposed(self) -> set[Key]:
+        """The deployments with `spec.exposure`."""
+        return set(filter(self._exposed_hosts, self.deployments.keys()))
 
     def affected_by(self, policy: ObservedPolicy) -> set[Key]:
         """The deployments whose pods a policy of others opens."""
         name = deployment_of(policy)
         namespaced = [(policy.namespace, name)] if name else self.deployments.keys()
         return {key for key in namespaced if key[0] == policy.namespace and self._is_opened_by(policy, key)}
+
+    def _exposure_facts(self, key: Key) -> ExposureFacts:
+        hosts = self._exposed_hosts(key)
+        if not hosts:
+            return NO_FACTS
+        others = ((other[1], self.children.get(other)) for other in self.deployments.keys() - {key})
+        held = find_held_hosts(hosts, self.children.get(key), others, key[1])
+        return ExposureFacts(held, tuple(sorted(self.unavailable.items())))
+
+    def _exposed_hosts(self, key: Key) -> tuple[str, ...]:
+        record = self.deployments.get(key)
+        deployment = record.deployment if record else None
+        return exposed_hosts(deployment.spec.exposure) if isinstance(deployment, ModelDeployment) else ()
 
     def _opening_policies(self, key: Key) -> list[ObservedPolicy]:
         found = [policy for policy in self.policies.candidates(key) if self._is_opened_by(policy, key)]

@@ -26,12 +26,13 @@ class Kind(StrEnum):
     CLAIM = "PersistentVolumeClaim"
     JOB = "Job"
     CERTIFICATE = "Certificate"
+    INGRESS = "Ingress"
 
 
 IMMUTABLE_KINDS = frozenset({Kind.CLAIM, Kind.JOB})
 """Kinds whose content is immutable: they are created, relabelled and deleted, but never reverted."""
-OPTIONAL_KINDS = frozenset({Kind.CERTIFICATE})
-"""Kinds of other projects, which a cluster may not have, or for which the operator may lack permission."""
+OPTIONAL_KINDS = frozenset({Kind.CERTIFICATE, Kind.INGRESS})
+"""Kinds that a cluster may not have, or for which the operator may lack permission."""
 
 
 Key = tuple[str, str]
@@ -167,7 +168,24 @@ class ServiceState(Record, frozen=True, kw_only=True):
     addresses: tuple[str, ...] = ()
 
 
-State = DeploymentState | RevisionState | AutoscalerState | ClaimState | JobState | CertificateState | ServiceState
+class IngressState(Record, frozen=True, kw_only=True):
+    """An Ingress: its hosts, the addresses that a controller has given it, and when it was created (RFC 3339)."""
+
+    hosts: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    created_at: str = ""
+
+
+State = (
+    DeploymentState
+    | RevisionState
+    | AutoscalerState
+    | ClaimState
+    | JobState
+    | CertificateState
+    | ServiceState
+    | IngressState
+)
 
 
 class Child(Record, frozen=True, kw_only=True):

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from triton_operator.cluster.errors import ClusterError
 from triton_operator.cluster.reflector import Reflector, Versioned
@@ -20,7 +21,21 @@ ABSENT_SECONDS = 15.0
 
 
 class OptionalReflector(Reflector[T]):
-    """`synced` is also set after a failed attempt, so that nobody waits for this kind."""
+    """`synced` is also set after a failed attempt, so that nobody waits for this kind.
+
+    `unavailable` is called with the status of an attempt that failed because of the kind, and with None when a list has
+    succeeded.
+    """
+
+    def __init__(
+        self, *args: Any, unavailable: Callable[[HTTPStatus | None], None] = lambda _status: None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._unavailable = unavailable
+
+    async def _list(self) -> None:
+        await super()._list()
+        self._unavailable(None)
 
     async def _recover(self, error: ClusterError) -> None:
         self.synced.set()
@@ -30,4 +45,5 @@ class OptionalReflector(Reflector[T]):
         self._alive()
         self._version = ""
         self._sink.replace([], math.inf)
+        self._unavailable(HTTPStatus(error.status))
         await self._pause(ABSENT_SECONDS * random.uniform(0.5, 1.0))

@@ -14,6 +14,7 @@ import msgspec
 from triton_operator.api.names import LABEL_DEPLOYMENT, MANAGER, SCALE_MANAGER, content_hash
 from triton_operator.cluster.autoscaler_projection import project_autoscaler
 from triton_operator.cluster.deep_json import decode_any_depth
+from triton_operator.cluster.exposure_projection import project_exposure
 from triton_operator.cluster.field_ownership import owned_digest
 from triton_operator.cluster.immutable_children import immutable_fingerprint, immutable_state
 from triton_operator.cluster.observed import (
@@ -176,8 +177,7 @@ def _state(kind: Kind, stored: StoredChild) -> State | None:
                 revision=status.revision,
             )
         case Kind.SERVICE:
-            ingress = status.load_balancer.ingress
-            addresses = (address for each in ingress if (address := each.hostname or each.ip))
-            return ServiceState(addresses=tuple(addresses)) if ingress else None
+            addresses = status.load_balancer.addresses
+            return ServiceState(addresses=addresses) if addresses else None
         case _:
-            return None
+            return project_exposure(kind, stored)

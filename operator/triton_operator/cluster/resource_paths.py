@@ -38,7 +38,10 @@ CHILDREN: dict[Kind, Resource] = {
         Kind.JOB: "batch/v1",
         Kind.CERTIFICATE: "cert-manager.io/v1",
     }.items()
-} | {Kind.NETWORK_POLICY: Resource("networking.k8s.io/v1", Kind.NETWORK_POLICY.value, "networkpolicies")}
+} | {
+    Kind.NETWORK_POLICY: Resource("networking.k8s.io/v1", Kind.NETWORK_POLICY.value, "networkpolicies"),
+    Kind.INGRESS: Resource("networking.k8s.io/v1", Kind.INGRESS.value, "ingresses"),
+}
 
 MODEL_DEPLOYMENTS = Resource(API_VERSION, KIND, PLURAL)
 PODS = Resource("v1", "Pod", "pods")

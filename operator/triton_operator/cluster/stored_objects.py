@@ -92,7 +92,7 @@ class StoredCondition(Stored):
     last_transition_time: str | None = None
 
 
-class StoredIngress(Stored):
+class StoredAddress(Stored):
     """One address of a load balancer."""
 
     ip: str = ""
@@ -100,9 +100,14 @@ class StoredIngress(Stored):
 
 
 class StoredLoadBalancer(Stored):
-    """`status.loadBalancer` of a Service."""
+    """`status.loadBalancer` of a Service or an Ingress."""
 
-    ingress: list[StoredIngress] = []
+    ingress: list[StoredAddress] = []
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """IP addresses and host names."""
+        return tuple(address for each in self.ingress if (address := each.hostname or each.ip))
 
 
 class StoredMetricValue(Stored):

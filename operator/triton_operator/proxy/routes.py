@@ -18,6 +18,7 @@ from triton_operator.proxy.refusals import (
     refuse,
     refuse_at_once,
 )
+from triton_operator.triton.client_apis import GRPC_SERVICE, STREAM, grpc_methods
 
 MODEL = r"[A-Za-z0-9](?:[.]?[A-Za-z0-9_-])*"
 """A model name, as `names.MODEL_NAME_PATTERN`."""
@@ -26,22 +27,6 @@ _OF_A_MODEL = f"^/v2/models/{MODEL}{_VERSION}"
 _ALL_STATISTICS = "/v2/models/stats"
 """The statistics of all models; the path has the form of the metadata of a model called `stats`."""
 
-_SERVICE = "/inference.GRPCInferenceService/"
-_STREAM = f"{_SERVICE}ModelStreamInfer"
-_GRPC_METHODS = (
-    f"{_SERVICE}ServerLive",
-    f"{_SERVICE}ServerReady",
-    f"{_SERVICE}ModelReady",
-    f"{_SERVICE}ServerMetadata",
-    f"{_SERVICE}ModelMetadata",
-    f"{_SERVICE}ModelInfer",
-    _STREAM,
-    "/grpc.health.v1.Health/Check",
-)
-_OPENED_METHODS = {
-    Endpoint.MODEL_CONFIG: f"{_SERVICE}ModelConfig",
-    Endpoint.STATISTICS: f"{_SERVICE}ModelStatistics",
-}
 _OPENED_PATHS = {Endpoint.MODEL_CONFIG: "config", Endpoint.STATISTICS: "stats"}
 
 _PASSED_HEADERS = (
@@ -65,7 +50,7 @@ def acls() -> list[str]:
         "acl h1 req.ver 1.0 1.1",
         "acl h2 req.ver 2.0",
         "acl grpc req.hdr(content-type) -m reg ^application/grpc($|[+;])",
-        f"acl grpc_stream path -m str {_STREAM}",
+        f"acl grpc_stream path -m str {STREAM}",
         "acl origin_form url_beg /",
         "acl absolute_path path_beg /",
     ]
@@ -95,7 +80,7 @@ def classify(folder: str) -> list[str]:
 
 def allow_list(opened: Collection[Endpoint], folder: str) -> list[str]:
     """Rules that refuse what is not on the list; the rules after them see listed requests only."""
-    methods = (*_GRPC_METHODS, *(name for group, name in _OPENED_METHODS.items() if group in opened))
+    methods = grpc_methods(opened)
     pages = "|".join(["ready", *(name for group, name in _OPENED_PATHS.items() if group in opened)])
     all_statistics = [f"acl listed_get path -m str {_ALL_STATISTICS}"] if Endpoint.STATISTICS in opened else []
     return [
@@ -129,7 +114,7 @@ def lengths(folder: str) -> list[str]:
 
 
 def _of_a_model(methods: Iterable[str]) -> list[str]:
-    return [method for method in methods if method.startswith(f"{_SERVICE}Model")]
+    return [method for method in methods if method.startswith(f"/{GRPC_SERVICE}/Model")]
 
 
 def health_only(folder: str) -> list[str]:

@@ -11,6 +11,7 @@ from triton_operator.api import conditions as types
 from triton_operator.api.conditions import PREPARE_REASONS, TERMINAL, Reason
 from triton_operator.api.status import Truth
 from triton_operator.reconcile.assessment import Assessment
+from triton_operator.reconcile.exposed import judge_exposed
 from triton_operator.reconcile.judged_control import JudgedControl
 from triton_operator.reconcile.pods import is_prepared
 from triton_operator.reconcile.privacy_controls import summarize
@@ -38,6 +39,7 @@ def judge_all(assessment: Assessment, controls: Sequence[JudgedControl]) -> dict
         types.STALLED: _stalled(ready),
         types.PRIVACY_ENFORCED: summarize(controls),
         types.SCALING_ACTIVE: judge_scaling(assessment),
+        types.EXPOSED: judge_exposed(assessment),
         types.RUNTIME_VULNERABLE: judge_vulnerability(assessment),
     }
     return {kind: verdict for kind, verdict in verdicts.items() if verdict}

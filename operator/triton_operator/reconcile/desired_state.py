@@ -12,6 +12,7 @@ from triton_operator.api.privacy import TLSMode
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.cluster.observed import KINDS
 from triton_operator.cluster.protocol import Manifest
+from triton_operator.reconcile.exposure import decide_exposure
 from triton_operator.reconcile.failed_writes import Blocked
 from triton_operator.reconcile.history import current_revision, older_revisions, revision_number
 from triton_operator.reconcile.issuance import is_issued
@@ -22,6 +23,7 @@ from triton_operator.reconcile.validate import validate
 from triton_operator.resources.air_gap import check_air_gap
 from triton_operator.resources.build import build_children, render_new_revision, without_pods
 from triton_operator.resources.cache import build_cache
+from triton_operator.resources.exposure import build_exposure
 from triton_operator.resources.proxy_inputs import NO_INPUTS, ProxyInputs
 from triton_operator.resources.proxy_policy import build_proxy_policy
 from triton_operator.resources.revision import Revision, RevisionSummary
@@ -82,7 +84,15 @@ def _derive(
     revisions = (revision, current, *older_revisions(observed, current))
     policy = _policy(observed.deployment, revisions, proxy_inputs)
     manifests = _build_in_order(observed, revision, current, replicas, settings, policy)
-    return DesiredState(manifests, replicas, revision.summary())
+    return DesiredState([*manifests, *_exposure(observed, revision)], replicas, revision.summary())
+
+
+def _exposure(observed: ObservedState, revision: Revision) -> list[Manifest]:
+    """The children of a valid `spec.exposure`, after all others: if one cannot be written, pods start nevertheless."""
+    decision = decide_exposure(observed, revision.summary())
+    if decision is None or decision.obstacle:
+        return []
+    return build_exposure(observed.deployment, with_tls=decision.with_tls)
 
 
 def _keep(observed: ObservedState, current: Revision | None, replicas: ReplicaDecision) -> list[Manifest]:

@@ -1,4 +1,4 @@
-"""The addresses under which clients reach a deployment: inside the cluster, and those of a load balancer.
+"""The addresses under which clients reach a deployment: inside the cluster, and from outside.
 
 Pure. Input: an ObservedState, and the revision whose pods clients can reach. Output: the Endpoints of the status.
 """
@@ -17,6 +17,7 @@ from triton_operator.api.privacy import TLSMode
 from triton_operator.api.service import Service, ServiceType, client_ports
 from triton_operator.api.status import CABundleRef, Endpoints
 from triton_operator.cluster.observed import Kind, ServiceState
+from triton_operator.reconcile.exposed import ingress_addresses
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.resources.proxy_inputs import needs_cluster_keys
 from triton_operator.resources.revision import RevisionSummary
@@ -52,12 +53,21 @@ def derive_endpoints(observed: ObservedState, revision: RevisionSummary | None) 
 
 
 def _external(observed: ObservedState, schemes: tuple[str, ...]) -> tuple[str, ...]:
-    """A URL for each address of the load balancer and each scheme; a scheme is also the name of a container's port."""
+    """URLs of an Ingress, and for each address of a load balancer; a scheme is also the name of a container's port."""
     service = observed.deployment.spec.service
     hosts = map(_bracketed, _addresses(observed, service))
     ports = client_ports(service)
     urls = [f"{scheme}://{host}:{ports[scheme].port}" for host in hosts for scheme in schemes]
-    return tuple(urls[:MAX_EXTERNAL])
+    return tuple([*_ingress_urls(observed), *urls][:MAX_EXTERNAL])
+
+
+def _ingress_urls(observed: ObservedState) -> list[str]:
+    """The URLs of the host, if the controller has given every Ingress an address."""
+    exposure = observed.deployment.spec.exposure
+    if exposure is None or exposure.ingress is None or not ingress_addresses(observed):
+        return []
+    host = exposure.ingress.host
+    return [f"https://{host}:443"] if exposure.ingress.tls else [f"http://{host}:80", f"grpc://{host}:80"]
 
 
 def _addresses(observed: ObservedState, service: Service) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import msgspec
 
 from triton_operator.cluster.observed import Child, ChildId, Kind, RevisionState
 from triton_operator.reconcile.observed_state import ObservedState
-from triton_operator.reconcile.pods import revisions_of_pods
+from triton_operator.reconcile.pods import is_ready, revisions_of_pods
 from triton_operator.resources.revision import Revision, RevisionSummary, decode_revision, summarize_revision
 from triton_operator.resources.rollout import old_revisions
 
@@ -67,6 +67,15 @@ def revision_number(observed: ObservedState, revision: Revision) -> int:
     if child.name == revision.object_name(observed.deployment.metadata.name):
         return state.number
     return max(observed.deployment.metadata.generation, state.number + 1)
+
+
+def reachable_revision(observed: ObservedState, current: RevisionSummary | None) -> RevisionSummary | None:
+    """The revision that clients can reach: the current one, or an older one as long as only its pods are ready."""
+    ready = {pod.revision for pod in observed.pods if is_ready(pod) and not pod.deleting}
+    if current is None or not ready or current.template_hash in ready:
+        return current
+    past = (past.summary for past in past_revisions(observed))
+    return next((summary for summary in past if summary.template_hash in ready), current)
 
 
 def kept_for_rollback(observed: ObservedState, current: str) -> frozenset[ChildId]:

@@ -10,6 +10,7 @@ from triton_operator.api.spec import ModelDeployment
 from triton_operator.cluster.object_cache import Snapshot
 from triton_operator.cluster.observed import Child, ChildId, OtherAutoscaler
 from triton_operator.reconcile.caching import Caching
+from triton_operator.reconcile.exposure import ExposureDecision, decide_exposure
 from triton_operator.reconcile.failed_writes import FailedWrite
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.pods import revisions_of_pods
@@ -61,6 +62,7 @@ class PlanInput(NamedTuple):
     in_place: bool
     caching: Caching | None
     proxy: ProxyInputs
+    exposure: ExposureDecision | None
 
 
 class Converged(NamedTuple):
@@ -109,7 +111,8 @@ def plan_input(observed: ObservedState, proxy: ProxyInputs, revision: RevisionSu
     current = revision.template_hash if revision else ""
     older = revisions_of_pods(observed.pods) - {current}
     in_place = decide_in_place(observed, revision)
-    return PlanInput(observed.deployment, older, children, replicas, in_place, observed.caching, proxy)
+    exposure = decide_exposure(observed, revision)
+    return PlanInput(observed.deployment, older, children, replicas, in_place, observed.caching, proxy, exposure)
 
 
 def _content(child: Child) -> tuple[object, ...]:

@@ -23,6 +23,9 @@ ISSUANCE_INTERVAL = timedelta(seconds=10)
 OTHER_AUTOSCALERS_INTERVAL = timedelta(seconds=30)
 """Time between two reads of the autoscalers of others, which do not carry our labels."""
 
+HELD_HOST_INTERVAL = timedelta(seconds=30)
+"""Time between two looks at a host that another deployment has, whose changes do not enqueue this one."""
+
 LONGEST_EVENT_INTERVAL = timedelta(seconds=60)
 """Longest time between two reads of the Events of what is stuck."""
 
@@ -52,6 +55,8 @@ def _delays(observed: ObservedState) -> Iterator[timedelta]:
         yield ISSUANCE_INTERVAL
     if observed.other_autoscalers != ():
         yield OTHER_AUTOSCALERS_INTERVAL
+    if observed.exposure.held_hosts:
+        yield HELD_HOST_INTERVAL
     if room := observed.room.changes_in(observed.now):
         yield room
     spec = observed.deployment.spec

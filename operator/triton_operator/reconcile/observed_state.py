@@ -15,6 +15,7 @@ from triton_operator.api.names import CA_CONFIG_MAP, selector_labels
 from triton_operator.api.network_probe import NetworkProbe
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.api.status import Status
+from triton_operator.cluster.exposure_facts import NO_FACTS, ExposureFacts
 from triton_operator.cluster.object_cache import Snapshot
 from triton_operator.cluster.observed import (
     AutoscalerState,
@@ -49,6 +50,7 @@ class ObservedState(NamedTuple):
     `other_autoscalers` scale the Deployment although the operator did not create them; None if it is unknown which,
     `network_probe` is the last run of `tritonctl doctor --probe`,
     `room` is what the operator remembers about the room for new pods,
+    `exposure` what prevents `spec.exposure`.
     `orphans` are objects with our label and no owner, or a deleted one; `adoption` decides whether they become ours.
     """
 
@@ -66,6 +68,7 @@ class ObservedState(NamedTuple):
     network_probe: NetworkProbe | None = None
     room: Room = NOTHING_SEEN
     orphans: Mapping[ChildId, Child] = {}
+    exposure: ExposureFacts = NO_FACTS
 
     @property
     def deployment_child(self) -> Child | None:
@@ -105,6 +108,7 @@ def observe(
         opening_policies=snapshot.opening_policies,
         network_probe=snapshot.network_probe,
         orphans=_orphans(snapshot, children) if deployment.spec.adopt is Adopt.MATCHING else {},
+        exposure=snapshot.exposure,
     )
 
 

@@ -25,7 +25,7 @@ from triton_operator.reconcile.cache_progress import derive_cache
 from triton_operator.reconcile.conditions import judge_all
 from triton_operator.reconcile.container_ends import judge_end
 from triton_operator.reconcile.endpoints import derive_endpoints
-from triton_operator.reconcile.history import past_revisions
+from triton_operator.reconcile.history import past_revisions, reachable_revision
 from triton_operator.reconcile.judged_control import JudgedControl
 from triton_operator.reconcile.messages import clip
 from triton_operator.reconcile.model_states import derive_models
@@ -35,7 +35,6 @@ from triton_operator.reconcile.pods import ended_at, is_ready, last_termination
 from triton_operator.reconcile.privacy_controls import judge_controls
 from triton_operator.reconcile.readiness import Verdict
 from triton_operator.reconcile.times import format_time
-from triton_operator.resources.revision import RevisionSummary
 
 
 def derive_status(assessment: Assessment) -> Status:
@@ -57,7 +56,7 @@ def derive_status(assessment: Assessment) -> Status:
             assessment.differing_models,
             any_ready=assessment.loaded_pods > 0,
         ),
-        endpoints=derive_endpoints(observed, _reachable(assessment)),
+        endpoints=derive_endpoints(observed, reachable_revision(observed, assessment.revision)),
         revisions=_revisions(assessment),
         rollout=_clipped(assessment.rollout),
         cache=_cache(assessment),
@@ -65,16 +64,6 @@ def derive_status(assessment: Assessment) -> Status:
         last_failure=_last_failure(assessment),
         conditions=_conditions(judge_all(assessment, controls), assessment),
     )
-
-
-def _reachable(assessment: Assessment) -> RevisionSummary | None:
-    """The revision that clients can reach: the current one, or an older one as long as only its pods are ready."""
-    current = assessment.revision
-    ready = {pod.revision for pod in assessment.observed.pods if is_ready(pod) and not pod.deleting}
-    if current is None or not ready or current.template_hash in ready:
-        return current
-    past = (past.summary for past in past_revisions(assessment.observed))
-    return next((summary for summary in past if summary.template_hash in ready), current)
 
 
 def _revisions(assessment: Assessment) -> tuple[RevisionStatus, ...]:

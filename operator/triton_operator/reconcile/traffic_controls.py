@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from triton_operator.api.conditions import Reason
+from triton_operator.api.exposure import exposed_hosts
 from triton_operator.api.names import proxy_config_name
 from triton_operator.api.privacy import Audit, TLSMode
 from triton_operator.api.status import ControlName
@@ -24,7 +25,10 @@ def judge_traffic(assessment: Assessment, used: RevisionsInUse) -> Iterator[Judg
     """The controls of the traffic."""
     tls = _tls(assessment, used)
     yield tls
-    yield _callers(assessment, tls, _unchecked(used))
+    callers = _callers(assessment, tls, _unchecked(used))
+    yield callers
+    if assessment.observed.deployment.spec.exposure:
+        yield _exposure(assessment, callers)
     # An audit log helps to find out what happened, but does not restrict traffic.
     yield _audit(assessment, tls, _unchecked(used)).as_advice()
 
@@ -90,6 +94,22 @@ def _callers(assessment: Assessment, tls: JudgedControl, unchecked: str) -> Judg
     if wrong := judge_child(ControlName.CALLERS, Kind.CONFIG_MAP, config, assessment):
         return wrong
     return enforced(ControlName.CALLERS, join(f"the sidecar `proxy` admits {_admitted(len(clients))}", unchecked))
+
+
+def _exposure(assessment: Assessment, callers: JudgedControl) -> JudgedControl:
+    """The controller connects to the pods for all its clients, so a NetworkPolicy cannot distinguish these."""
+    spec = assessment.observed.deployment.spec
+    hosts = ", ".join(exposed_hosts(spec.exposure))
+    if spec.privacy.clients is None:
+        return not_enforced(
+            ControlName.EXPOSURE,
+            Reason.CALLERS_NOT_NAMED,
+            f"everybody who reaches {hosts} may call, because spec.privacy.clients is not set, and the NetworkPolicy "
+            "sees only the connections of the controller; name the callers, or remove spec.exposure",
+        )
+    if callers.reason != Reason.ENFORCED:
+        return callers._replace(name=ControlName.EXPOSURE)
+    return enforced(ControlName.EXPOSURE, f"only the callers in spec.privacy.clients may call through {hosts}")
 
 
 def _admitted(count: int) -> str:

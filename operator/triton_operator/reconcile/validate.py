@@ -17,6 +17,7 @@ from triton_operator.api.repository import ModelRepository
 from triton_operator.api.serving_names import is_reserved
 from triton_operator.api.spec import Spec
 from triton_operator.reconcile.autoscaling_rules import check_autoscaling
+from triton_operator.reconcile.exposure_rules import check_exposure
 from triton_operator.reconcile.gpu_rules import check_gpu
 from triton_operator.reconcile.service_rules import check_service
 from triton_operator.reconcile.validate_rollout import validate_rollout
@@ -45,6 +46,7 @@ def validate(spec: Spec, name: str = "") -> None:
     _make_sure_there_is_an_issuer(spec)
     _make_sure_hostnames_are_not_those_of_services(spec)
     check_service(spec.service)
+    check_exposure(spec, name)
     termination(spec)
     check_gpu(spec)
     _make_sure_pods_are_not_weakened(spec, name)

@@ -17,6 +17,7 @@ from triton_operator.resources.certificate import build_certificate
 from triton_operator.resources.config_map import build_config_map
 from triton_operator.resources.deployment import build_deployment
 from triton_operator.resources.disruption_budget import build_disruption_budget
+from triton_operator.resources.exposure import build_exposure
 from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.network_policy import build_network_policy
 from triton_operator.resources.proxy_inputs import OFFLINE, ProxyInputs
@@ -44,7 +45,8 @@ def render(deployment: ModelDeployment, settings: Settings, proxy_inputs: ProxyI
     cache = build_cache(deployment, first_generation(deployment), settings.operator_image)
     policy = build_proxy_policy(deployment, proxy_inputs) if terminates_tls(deployment.spec) else None
     replicas = first_replicas(deployment)
-    return build_children(deployment, revision, number=1, replicas=replicas, cache=cache, policy=policy)
+    children = build_children(deployment, revision, number=1, replicas=replicas, cache=cache, policy=policy)
+    return [*children, *build_exposure(deployment, with_tls=revision.terminates_tls)]
 
 
 def render_new_revision(deployment: ModelDeployment, settings: Settings) -> Revision:
@@ -64,7 +66,7 @@ def build_children(  # noqa: PLR0913 -- everything that decides about children
     older: Sequence[Revision] = (),
     in_place: bool = False,
 ) -> list[Manifest]:
-    """Every child, in the order of creation: the objects that pods need come before the Deployment.
+    """Every child but those of `spec.exposure`, in the order of creation: what pods need comes before the Deployment.
 
     `number` is the number of the ControllerRevision. If `replicas` is None, another field manager owns the count.
     `policy` is that of the sidecar `proxy`; if it is None, for example because a key in the spec cannot be used, the

@@ -28,6 +28,7 @@ from triton_operator.cluster.projector import Projector
 from triton_operator.cluster.reflector import Reflector
 from triton_operator.cluster.resource_paths import CHILDREN, PODS
 from triton_operator.runtime.event_handlers import ChildHandler, PodHandler
+from triton_operator.runtime.kind_handler import KindHandler
 from triton_operator.runtime.network_handlers import PolicyHandler, ProbeHandler
 from triton_operator.runtime.work_queue import WorkQueue
 
@@ -53,7 +54,7 @@ def build_reflectors(
     `namespace` is the one to reconcile (None: all), `home_namespace` that of the network probe.
     """
     children: list[AnyReflector] = [
-        (OptionalReflector if kind in OPTIONAL_KINDS else Reflector)(
+        (_optional(kind, cache, queue) if kind in OPTIONAL_KINDS else Reflector)(
             client,
             CHILDREN[kind],
             namespace,
@@ -92,3 +93,7 @@ def build_reflectors(
         unreadable=unreadable,
     )
     return [*children, pods, policies, probe]
+
+
+def _optional(kind: Kind, cache: ObjectCache, queue: WorkQueue[Key]) -> partial[OptionalReflector[Child]]:
+    return partial(OptionalReflector, unavailable=KindHandler(kind, cache, queue))

@@ -26,6 +26,7 @@ NO_FAILURE = {
     Reason.PROGRESSING,
     Reason.SETTLED,
     Reason.SCALING,
+    Reason.EXPOSED,
     Reason.SCALING_NOT_READY,
     Reason.PATCHED,
     Reason.ENFORCED,

@@ -93,7 +93,7 @@ def judge(assessment: Assessment, name: ControlName) -> JudgedControl:
 
 def test_privacy_is_enforced_if_every_control_is() -> None:
     controls = judge_controls(enforcing())
-    of_others = {ControlName.CACHE_EGRESS, ControlName.VAULT_EGRESS, ControlName.MODEL_SOURCES}
+    of_others = {ControlName.CACHE_EGRESS, ControlName.VAULT_EGRESS, ControlName.MODEL_SOURCES, ControlName.EXPOSURE}
     assert [control.name for control in controls] == [name for name in ControlName if name not in of_others]
     assert {control.state for control in controls} == {ENFORCED}
     assert summarize(controls) == (Truth.TRUE, "Enforced", "all 6 required controls are enforced")
@@ -110,7 +110,7 @@ def test_one_required_control_decides_and_advice_does_not(
         for control in judge_controls(cached())
     ]
     assert summarize(controls) == (
-        (Truth.TRUE, "Enforced", "all 8 required controls are enforced") if name in advice else (status, "R", "m")
+        (Truth.TRUE, "Enforced", "all 9 required controls are enforced") if name in advice else (status, "R", "m")
     )
 
 
@@ -308,14 +308,19 @@ async def test_a_probe_counts_until_it_is_too_old_although_no_event_says_so() ->
 
 
 def cached(**egress: Any) -> Assessment:
-    """A deployment with a cache, and with a key in a vault."""
+    """A deployment with a cache, with a key in a vault, and with an Ingress."""
     repository = {"http": {"url": "https://models.example.com/m.zip"}}
     cache = {"size": "1Gi", "egress": egress or {"cidrs": ["203.0.113.0/24"]}}
     vault = {"address": "https://10.20.0.5", "role": "digits", "key": "models", "egress": {"to": [{"podSelector": {}}]}}
     decryption = {"vault": vault, "memory": "1Gi"}
-    private = {"profile": "Private"}
-    deployment = a_deployment(privacy=private, modelRepository=repository, cache=cache, decryption=decryption)
-    return enforcing(observed={"deployment": deployment})
+    spec: dict[str, Any] = {
+        "privacy": {"profile": "Private", "clients": CLIENTS},
+        "modelRepository": repository,
+        "cache": cache,
+        "decryption": decryption,
+        "exposure": {"ingress": {"host": "digits.example.com", "tls": {}}},
+    }
+    return enforcing(observed={"deployment": a_deployment(**spec)})
 
 
 def test_the_egress_of_the_cache_job_is_enforced_if_its_addresses_are_given() -> None:

@@ -317,7 +317,8 @@ async def test_what_the_user_stops_is_ready_once_its_last_pod_is_deleted(change:
 
 
 async def test_every_condition_is_there_from_the_first_status_on() -> None:
-    first = World(privacy={"profile": "Private"}, autoscaling={"maxReplicas": 2})
+    exposure = {"ingress": {"host": "digits.example.com", "tls": {}}}
+    first = World(privacy={"profile": "Private"}, autoscaling={"maxReplicas": 2}, exposure=exposure)
     await first.reconcile()
     conditions = {condition.type: condition.status for condition in first.status.conditions}
     assert conditions.keys() == {

@@ -12,6 +12,7 @@ import msgspec
 
 from triton_operator.api.conditions import RUNTIME_VULNERABLE
 from triton_operator.api.decryption import KeysetRef
+from triton_operator.api.exposure import exposed_hosts
 from triton_operator.api.names import CA_CONFIG_MAP, CA_KEY, SERVING_SECRET, proxy_config_name
 from triton_operator.api.privacy import Audit, TLSMode
 from triton_operator.api.spec import ModelDeployment
@@ -104,6 +105,11 @@ def _admitted(policy: str) -> str:
     return ", ".join(caller.name for caller in callers) or "nobody"
 
 
+def _exposure(deployment: ModelDeployment, _status: Status, _observed: Observed) -> Iterator[EvidenceItem]:
+    if hosts := exposed_hosts(deployment.spec.exposure):
+        yield EvidenceItem("spec.exposure", {"hosts": ", ".join(hosts)})
+
+
 def _audit(deployment: ModelDeployment, _status: Status, _observed: Observed) -> Iterator[EvidenceItem]:
     yield EvidenceItem("spec.privacy.audit", {"requests": deployment.spec.privacy.audit or Audit.ALL})
 
@@ -140,6 +146,7 @@ _EVIDENCE: dict[str, Describe] = {
     ControlName.VAULT_EGRESS: _vault_egress,
     ControlName.TLS: _tls,
     ControlName.CALLERS: _callers,
+    ControlName.EXPOSURE: _exposure,
     ControlName.AUDIT: _audit,
     ControlName.ADMIN_APIS: _admin_apis,
     ControlName.MODEL_SOURCES: _model_sources,

@@ -60,7 +60,7 @@ def _sections(found: Report) -> Iterator[RenderableType]:
     if found.endpoints.http:
         yield plain_text(f"HTTP {found.endpoints.http}   gRPC {found.endpoints.grpc}   (inside the cluster)")
     if found.endpoints.external:
-        yield plain_text(f"{'   '.join(found.endpoints.external)}   (load balancer)")
+        yield plain_text(f"{'   '.join(found.endpoints.external)}   (from outside)")
 
 
 def _tree(found: Report) -> Tree:

@@ -75,7 +75,7 @@ def test_addresses_of_a_load_balancer_are_shown(cluster: FakeCluster, capsys: py
     body["status"]["endpoints"]["external"] = ["http://203.0.113.7:80", "grpc://203.0.113.7:8001"]
     cluster.answer(body)
     assert (
-        "http://203.0.113.7:80   grpc://203.0.113.7:8001   (load balancer)" in tritonctl(capsys, "status", "digits").out
+        "http://203.0.113.7:80   grpc://203.0.113.7:8001   (from outside)" in tritonctl(capsys, "status", "digits").out
     )
 
 

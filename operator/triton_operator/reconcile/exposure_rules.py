@@ -1,0 +1,94 @@
+"""Checks of `spec.exposure` that the CRD also has: what would lead requests elsewhere, or open more than inference.
+
+Pure. Input: a spec. Output: Problems. The controller carries out the annotations of an Ingress with its own rights and
+for all namespaces, so annotations that contain configuration or code are rejected under every profile.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from triton_operator.api.errors import InvalidSpecError, Problem
+from triton_operator.api.exposure import Ingress
+from triton_operator.api.spec import Spec
+from triton_operator.resources.own_secrets import check_secret, own_secrets
+
+HOST = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*[.][a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
+"""A name with at least two labels. No IP address matches, and no wildcard, which would take the names of others."""
+INSIDE = r"[.](svc|svc[.].+|cluster[.]local)$"
+"""Names of Services, for which nothing outside the cluster has an address."""
+INJECTED = (
+    r"(snippets?|-lua|modsecurity-.*|config-(backend|defaults|frontend|global|proxy|sections|tcp|tcp-service)|"
+    r"(backend|frontend|global)-config)$"
+)
+"""Ends of annotation keys whose values become configuration or code of the controller."""
+OTHER_HOSTS = r"/(server-alias|server-aliases|hostname)$"
+"""Ends of keys that add host names, which nobody checks."""
+RESERVED = r"^(kubernetes[.]io/ingress[.]class|([^/]+[.])?triton-operator[.]io/.*|ingressclass[.]kubernetes[.]io/.*)$"
+DIVERTING = r"/(mirror-.*|request-mirror|auth-url|oauth|rewrites?|rewrite-target|path-rewrite|use-regex|app-root)$"
+"""Ends of keys that send requests, with tensors and tokens, to another server, or to another path of this one."""
+PLAINTEXT = r"/ssl-redirect$"
+
+_HOST = "must be a DNS name such as digits.example.com, with at least two labels and without a wildcard; got {!r}"
+_INSIDE = "{} is a name inside the cluster; choose a name that leads to the controller"
+_INJECTED = "becomes configuration or code of the controller, which serves other namespaces too; remove it"
+_OTHER_HOSTS = "adds a host name that nobody checks; use spec.exposure.ingress.host"
+_RESERVED = "is reserved for Kubernetes and the operator; the class is spec.exposure.ingress.className"
+_DIVERTING = "sends requests to another server or path; only the profile Open allows it"
+_PLAINTEXT = "must not be false: tokens would be sent without TLS; only the profile Open allows it"
+_TLS = "is required, because only the profile Open allows clients without TLS; {} uses the controller's certificate"
+
+
+def check_exposure(spec: Spec, name: str) -> None:
+    """Raise InvalidSpecError with everything that is wrong; `name` is that of the object."""
+    if spec.exposure is None:
+        return
+    if spec.exposure.ingress is None:
+        raise InvalidSpecError.of([Problem("spec.exposure", "set ingress, or remove the field")])
+    if problems := list(_of_ingress(spec, spec.exposure.ingress, name)):
+        raise InvalidSpecError.of(problems)
+
+
+def _of_ingress(spec: Spec, ingress: Ingress, name: str) -> Iterator[Problem]:
+    path, private = "spec.exposure.ingress", spec.privacy.profile.is_private
+    yield from _of_host(ingress.host, f"{path}.host")
+    if private and ingress.tls is None:
+        yield Problem(f"{path}.tls", _TLS.format("{}"))
+    if ingress.tls and ingress.tls.secret_name:
+        own = own_secrets(spec, name) - _of_user(spec)
+        yield from check_secret(ingress.tls.secret_name, f"{path}.tls.secretName", own)
+    yield from _of_annotations(ingress.annotations, f"{path}.annotations", private=private)
+    yield from _of_annotations(ingress.grpc_annotations, f"{path}.grpcAnnotations", private=private)
+
+
+def _of_host(host: str, path: str) -> Iterator[Problem]:
+    if not re.fullmatch(HOST, host):
+        yield Problem(path, _HOST.format(host))
+    elif re.search(INSIDE, host):
+        yield Problem(path, _INSIDE.format(host))
+
+
+def _of_user(spec: Spec) -> frozenset[str]:
+    """The certificate of TLS mode Secret may also be that of the Ingress."""
+    return frozenset({spec.privacy.tls.secret_ref.name} if spec.privacy.tls.secret_ref else ())
+
+
+def _of_annotations(annotations: dict[str, str], path: str, *, private: bool) -> Iterator[Problem]:
+    for key, value in annotations.items():
+        if message := _why_rejected(key, value, private=private):
+            yield Problem(f"{path}[{key}]", message)
+
+
+def _why_rejected(key: str, value: str, *, private: bool) -> str:
+    if re.search(INJECTED, key):
+        return _INJECTED
+    if re.search(OTHER_HOSTS, key):
+        return _OTHER_HOSTS
+    if re.search(RESERVED, key):
+        return _RESERVED
+    if private and re.search(DIVERTING, key):
+        return _DIVERTING
+    if private and re.search(PLAINTEXT, key) and value.lower() not in {"true", "on", "1"}:
+        return _PLAINTEXT
+    return ""

@@ -1,0 +1,15 @@
+"""The children that lead clients outside the cluster to a deployment. Pure."""
+
+from __future__ import annotations
+
+from triton_operator.api.spec import ModelDeployment
+from triton_operator.resources.ingress import build_ingresses
+from triton_operator.resources.metadata import Manifest
+
+
+def build_exposure(deployment: ModelDeployment, *, with_tls: bool) -> list[Manifest]:
+    """The children of `spec.exposure`; `with_tls`: the pods that clients reach accept only TLS."""
+    exposure = deployment.spec.exposure
+    if exposure and exposure.ingress:
+        return build_ingresses(deployment, exposure.ingress, with_tls=with_tls)
+    return []

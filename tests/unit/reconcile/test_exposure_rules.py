@@ -1,0 +1,111 @@
+"""Which values of `spec.exposure` the operator rejects, with the path and the message."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.builders import a_deployment
+from triton_operator.api.errors import InvalidSpecError
+from triton_operator.reconcile.validate import validate
+
+HOST = "digits.example.com"
+NGINX = "nginx.ingress.kubernetes.io"
+OPEN = {"profile": "Open"}
+
+
+def exposed(privacy: dict[str, Any] | None = None, **ingress: Any) -> dict[str, Any]:
+    return {"exposure": {"ingress": {"host": HOST, "tls": {}, **ingress}}, "privacy": privacy or {}}
+
+
+def problem_of(**spec: Any) -> str:
+    with pytest.raises(InvalidSpecError) as caught:
+        validate(a_deployment(**spec).spec, "digits")
+    return str(caught.value)
+
+
+INJECTED = (
+    f"{NGINX}/configuration-snippet",
+    f"{NGINX}/server-snippet",
+    f"{NGINX}/auth-snippet",
+    f"{NGINX}/modsecurity-snippet",
+    "nginx.org/location-snippets",
+    "haproxy.org/backend-config-snippet",
+    "haproxy-ingress.github.io/config-backend",
+)
+DIVERTING = (f"{NGINX}/mirror-target", f"{NGINX}/auth-url", f"{NGINX}/rewrite-target", f"{NGINX}/use-regex")
+
+
+@pytest.mark.parametrize("privacy", [OPEN, {}])
+@pytest.mark.parametrize("field", ["annotations", "grpcAnnotations"])
+@pytest.mark.parametrize("key", INJECTED)
+def test_configuration_of_the_controller_is_rejected_under_every_profile(
+    key: str, field: str, privacy: dict[str, Any]
+) -> None:
+    problem = problem_of(**exposed(privacy, **{field: {key: "return 200;"}}))
+    assert f"spec.exposure.ingress.{field}[{key}]: becomes configuration or code of the controller" in problem
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (f"{NGINX}/server-alias", "adds a host name that nobody checks"),
+        ("external-dns.alpha.kubernetes.io/hostname", "adds a host name that nobody checks"),
+        ("kubernetes.io/ingress.class", "the class is spec.exposure.ingress.className"),
+        ("triton-operator.io/track", "is reserved for Kubernetes and the operator"),
+    ],
+)
+def test_further_hosts_and_reserved_keys_are_rejected(key: str, message: str) -> None:
+    problem = problem_of(**exposed(OPEN, annotations={key: "x"}))
+    assert f"spec.exposure.ingress.annotations[{key}]: " in problem
+    assert message in problem
+
+
+@pytest.mark.parametrize("key", DIVERTING)
+def test_only_the_profile_open_sends_requests_elsewhere(key: str) -> None:
+    assert f"annotations[{key}]: sends requests to another server or path" in problem_of(
+        **exposed(annotations={key: "http://elsewhere.example.com"})
+    )
+    validate(a_deployment(**exposed(OPEN, annotations={key: "http://elsewhere.example.com"})).spec, "digits")
+
+
+def test_only_the_profile_open_allows_clients_without_tls() -> None:
+    ingress = {"ingress": {"host": HOST}}
+    assert "spec.exposure.ingress.tls: is required" in problem_of(exposure=ingress)
+    validate(a_deployment(exposure=ingress, privacy=OPEN).spec, "digits")
+    redirect = {f"{NGINX}/ssl-redirect": "false"}
+    assert "must not be false: tokens would be sent without TLS" in problem_of(**exposed(annotations=redirect))
+    validate(a_deployment(**exposed(annotations={f"{NGINX}/ssl-redirect": "true"})).spec, "digits")
+
+
+@pytest.mark.parametrize("host", ["*.example.com", "*", "digits", "203.0.113.7", "Digits.example.com", "a..b", "a.b/c"])
+def test_a_host_must_be_one_name(host: str) -> None:
+    message = "spec.exposure.ingress.host: must be a DNS name such as digits.example.com"
+    assert message in problem_of(**exposed(host=host))
+
+
+@pytest.mark.parametrize("host", ["kubernetes.default.svc", "pay.shop.svc.cluster.local"])
+def test_a_host_must_not_be_a_name_inside_the_cluster(host: str) -> None:
+    assert re.search("host: .* is a name inside the cluster", problem_of(**exposed(host=host)))
+
+
+@pytest.mark.parametrize("secret", ["triton-operator-serving", "triton-operator-authority"])
+def test_a_controller_gets_no_key_of_the_operator(secret: str) -> None:
+    assert "spec.exposure.ingress.tls.secretName: Secret" in problem_of(**exposed(tls={"secretName": secret}))
+
+
+def test_the_certificate_of_the_pods_may_be_that_of_the_ingress_if_it_is_the_users() -> None:
+    tls = {"mode": "Secret", "secretRef": {"name": "mine"}}
+    validate(a_deployment(**exposed({"tls": tls}, tls={"secretName": "mine"})).spec, "digits")
+
+
+def test_all_mistakes_are_reported_at_once() -> None:
+    annotations = {"annotations": {f"{NGINX}/server-snippet": "x"}, "grpcAnnotations": {f"{NGINX}/mirror-target": "x"}}
+    problem = problem_of(**exposed(host="*", **annotations))
+    assert all(path in problem for path in ("ingress.host", "annotations[", "grpcAnnotations["))
+
+
+def test_an_empty_exposure_names_the_field_to_set() -> None:
+    assert "spec.exposure: set ingress, or remove the field" in problem_of(exposure={})
