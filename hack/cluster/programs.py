@@ -70,7 +70,11 @@ KSTATUS = GoModule(name="kstatus", folder=HACK / "tools" / "kstatus", programs=(
 """The status of an object as Helm and Flux compute it, for the tests."""
 CERT_MANAGER = GoModule(name="certmanager", folder=HACK / "tools" / "certmanager", programs=("certmanager",))
 """The controllers of cert-manager that issue certificates, for the tests."""
-MODULES = (NODE, NODE_TOOLS, CONTAINERD, NETPOL, KIND, VERSITYGW, KSTATUS, CERT_MANAGER)
+METRICS_SERVER = GoModule(
+    name="metricsserver", folder=HACK / "tools" / "metricsserver", programs=("metrics-server",), main=False, tools=True
+)
+"""The usage of CPUs and memory that autoscalers read, for the tests."""
+MODULES = (NODE, NODE_TOOLS, CONTAINERD, NETPOL, KIND, VERSITYGW, KSTATUS, CERT_MANAGER, METRICS_SERVER)
 
 # program -> (Debian package, path below the unpacked root)
 PACKAGED = {

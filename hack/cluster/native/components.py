@@ -86,7 +86,9 @@ def _apiserver_words(layout: Layout) -> tuple[str, ...]:
 
 
 def _controller_words() -> tuple[str, ...]:
-    return ("--allocate-node-cidrs=true", f"--cluster-cidr={commands.POD_CIDR}")
+    # Autoscalers decide more often than every 15 seconds, because tests wait for them.
+    autoscalers = "--horizontal-pod-autoscaler-sync-period=5s"
+    return ("--allocate-node-cidrs=true", f"--cluster-cidr={commands.POD_CIDR}", autoscalers)
 
 
 def _kubelet(layout: Layout) -> tuple[str, ...]:
@@ -97,6 +99,8 @@ def _kubelet(layout: Layout) -> tuple[str, ...]:
         f"--hostname-override={NODE_NAME}",
         f"--node-ip={NODE_ADDRESS}",
         "--root-dir=/var/lib/kubelet",
+        # Measure the usage of containers more often than every 10 seconds, as for the autoscalers.
+        "--housekeeping-interval=5s",
     )
 
 
