@@ -27,6 +27,24 @@ LIMITS = {
 }
 
 
+DRIVER = "gpu.example.com"
+
+
+def of_devices(kind: str, name: str, spec: Object) -> Object:
+    """An object of the API for devices."""
+    return {"apiVersion": "resource.k8s.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+DEVICE_CLASS = of_devices(
+    "DeviceClass", DRIVER, {"selectors": [{"cel": {"expression": f"device.driver == '{DRIVER}'"}}]}
+)
+ONE_DEVICE = of_devices(
+    "ResourceClaimTemplate",
+    "one-device",
+    {"spec": {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": DRIVER}}]}}},
+)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def applied(kube: Kube, wrong: Wrong, claim: Callable[..., str], broken: str, images: dict[str, Any]) -> None:
     """Apply all failing deployments of this module at once."""
@@ -40,6 +58,13 @@ def applied(kube: Kube, wrong: Wrong, claim: Callable[..., str], broken: str, im
     wrong("late-claim", modelRepository={"pvc": {"claimName": "late"}})
     wrong("unbound-claim", modelRepository={"pvc": {"claimName": "unbound"}})
     wrong("no-node", scheduling={"nodeSelector": {"no": "where"}})
+    kube.apply(ONE_DEVICE, DEVICE_CLASS)
+    wrong(
+        "no-device",
+        gpu={"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one-device", "request": "gpu"}]},
+        triton={"image": images["triton-cpu"].reference, "version": "24.10"},
+        privacy={"profile": "Open"},
+    )
     wrong("no-such-argument", triton={"extraArgs": ["--http-max-input-size=1000"]})
 
 
@@ -107,6 +132,25 @@ def test_an_argument_that_the_release_does_not_know(kube: Kube) -> None:
     assert "25." in condition["message"], "the release that has it"
     assert not kube.list("pods", "triton-operator.io/model-deployment=no-such-argument")
     kube.delete("modeldeployment", "no-such-argument", wait=False)
+
+
+def test_no_device_for_a_claim_and_then_one_that_is_allocated(kube: Kube) -> None:
+    """The scheduler allocates the device of a driver; without the driver itself, the pod does not start."""
+    node = kube.list("nodes")[0]["metadata"]["name"]
+    try:
+        condition = kube.wait_reason("no-device", "InsufficientGPU")
+        assert "cannot allocate all claims" in condition["message"]
+        pool = {"name": node, "generation": 1, "resourceSliceCount": 1}
+        spec = {"driver": DRIVER, "nodeName": node, "pool": pool, "devices": [{"name": "gpu-0"}]}
+        kube.apply(of_devices("ResourceSlice", "devices", spec))
+        kube.wait(lambda: (kube.condition("no-device", "Scheduled") or {})["status"] == "True", "the pod has a node")
+        (claim,) = kube.list("resourceclaims")
+        (device,) = claim["status"]["allocation"]["devices"]["results"]
+        assert (device["driver"], device["device"], device["request"]) == (DRIVER, "gpu-0", "gpu")
+    finally:
+        kube.delete("modeldeployment", "no-device", wait=False)
+        kube.delete("resourceslice", "devices", wait=False)
+        kube.delete("deviceclass", DRIVER, wait=False)
 
 
 @pytest.mark.parametrize(
