@@ -10,10 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from hack.cluster.programs import tools
 from tests.apiserver.operator_process import OperatorProcess
+from tests.builders import SETTINGS, a_body
 from tests.kube import Kube
 from triton_operator.api.names import CONTAINER_PROXY, MANAGER, SERVING_SECRET
 
@@ -70,6 +72,30 @@ def test_a_rollout_to_tls_has_no_outage(kubeconfig: Path, namespace: str, tmp_pa
         kube.wait(lambda: _ports(kube) == {8443}, "the plain ports are closed")
 
 
+def test_a_deployment_with_the_policy_latest_follows_the_operator(
+    kubeconfig: Path, namespace: str, tmp_path: Path
+) -> None:
+    """Its pods are rendered again once; the test plays the Deployment controller."""
+    kube = Kube(tools("kubectl") / "kubectl", kubeconfig, namespace)
+    with OperatorProcess(kubeconfig, namespace, tmp_path) as old:
+        old.wait_ready()
+        kube.apply(a_body(rollout={"revisionPolicy": "Latest"}) | {"metadata": {"name": "digits"}})
+        kube.wait(lambda: kube.get("deployment", "digits"), "the Deployment exists")
+        _start_pod(kube, "old")
+        _report_served(kube)
+        kube.wait_reason("digits", "Serving")
+    newer = msgspec.structs.replace(SETTINGS, operator_image="example.org/triton-operator:2")
+    with OperatorProcess(kubeconfig, namespace, tmp_path, settings=newer) as new:
+        new.wait_ready()
+        kube.wait(lambda: _upgrade(kube) == "Updating", "it is the turn of the only deployment")
+        assert _template(kube)["spec"]["initContainers"][0]["image"] == newer.operator_image
+        _start_pod(kube, "new")
+        kube.run("delete", "pod", "old", "--grace-period=0", "--force")
+        _report_served(kube)
+        kube.wait(lambda: not _upgrade(kube), "the update has finished")
+        kube.wait_reason("digits", "Serving")
+
+
 def _leave_behind(left: Object, kube: Kube) -> None:
     """Create the object and its children in this namespace, as the earlier operator applied them."""
     kind = {"apiVersion": "triton-operator.io/v1alpha1", "kind": "ModelDeployment"}
@@ -88,6 +114,19 @@ def _start_pod(kube: Kube, name: str) -> None:
     kube.run("create", "-f", "-", stdin=json.dumps(pod | {"spec": template["spec"] | {"nodeName": "node-1"}}))
     ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
     kube.patch("pod", name, {"status": ready}, subresource="status")
+
+
+def _report_served(kube: Kube) -> None:
+    """Write the status of a Deployment whose only replica runs the current template."""
+    live = kube.get("deployment", "digits") or {}
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
+    status = {"observedGeneration": live["metadata"]["generation"], **counts}
+    kube.patch("deployment", "digits", {"status": status}, subresource="status")
+
+
+def _upgrade(kube: Kube) -> str:
+    status = (kube.get("modeldeployment", "digits") or {}).get("status", {})
+    return str((status.get("upgrade") or {}).get("state", ""))
 
 
 def _ports(kube: Kube) -> set[int]:

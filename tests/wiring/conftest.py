@@ -31,7 +31,7 @@ class Running:
             _options(**options),
             ApiServerConnection(server.url, token=token),
             self.cache,
-            lambda _cluster, _issuing: self._reconcile,
+            lambda _cluster, _issuing, _wake: self._reconcile,
         )
         self.task = asyncio.create_task(self.process.run())
 

@@ -19,6 +19,13 @@ class Strategy(StrEnum):
     RECREATE = "Recreate"
 
 
+class RevisionPolicy(StrEnum):
+    """Whether a new version of the operator renders the pods again: Pinned waits for a change of the spec."""
+
+    PINNED = "Pinned"
+    LATEST = "Latest"
+
+
 class Rollout(Struct, frozen=True):
     """The rollout of a changed pod template.
 
@@ -32,4 +39,5 @@ class Rollout(Struct, frozen=True):
     paused: bool = False
     progress_deadline_seconds: int | None = None
     revision_history_limit: int | None = None
+    revision_policy: RevisionPolicy = RevisionPolicy.PINNED
     restarted_at: str | None = None

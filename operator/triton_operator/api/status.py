@@ -171,6 +171,21 @@ class RolloutStatus(Struct, frozen=True):
     message: str = ""
 
 
+class UpgradeState(StrEnum):
+    """The state of an update to the rendering of the running operator; Failed stops the updates of others."""
+
+    WAITING = "Waiting"
+    UPDATING = "Updating"
+    FAILED = "Failed"
+
+
+class UpgradeStatus(Struct, frozen=True):
+    """An update to the rendering of the running operator that has not finished; `message` is human-readable."""
+
+    state: UpgradeState
+    message: str = ""
+
+
 class Failure(Struct, frozen=True):
     """The last failure of a serving pod, kept after recovery."""
 
@@ -194,6 +209,7 @@ class Status(Struct, frozen=True, omit_defaults=False):
     endpoints: Endpoints = Endpoints()
     revisions: tuple[RevisionStatus, ...] = ()
     rollout: RolloutStatus | None = None
+    upgrade: UpgradeStatus | None = None
     cache: CacheStatus | None = None
     privacy: PrivacyStatus | None = None
     last_failure: Failure | None = None

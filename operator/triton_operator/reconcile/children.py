@@ -71,6 +71,7 @@ class ChildReconciler:
         if converged and converged.plan_input == current_input and not failed:
             return ChildrenResult(None, converged.revision, converged=current_input)
         desired = derive_desired_state(observed, current_input.replicas, self._settings, proxy)
+        memory.is_outdated = desired.is_outdated
         recognized = recognize(desired.manifests, observed.children, memory.applied)
         memory.applied.update(recognized)
         plan = make_plan(desired, observed, memory.applied, recognized)
@@ -97,7 +98,7 @@ class ChildReconciler:
             return before
         snapshot = self._cache.snapshot(key, before.now)
         after = observe(snapshot, before.deployment, memory.applied_uids(), before.now)
-        return after._replace(other_autoscalers=before.other_autoscalers, room=before.room)
+        return after._replace(other_autoscalers=before.other_autoscalers, room=before.room, has_turn=before.has_turn)
 
 
 def _converged(desired: DesiredState, after: ObservedState, memory: Memory, proxy: ProxyInputs) -> PlanInput | None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.privacy import TLSMode
+from triton_operator.api.rollout import RevisionPolicy
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.cluster.observed import KINDS
 from triton_operator.cluster.protocol import Manifest
@@ -41,6 +42,7 @@ _UNEXPECTED = (
 class DesiredState(NamedTuple):
     """Manifests of all children in the order in which they are written, and the desired replica count.
 
+    `is_outdated`: with the revision policy Latest, this operator renders other pods than `manifests`.
     `spec_error`: the spec cannot be used. Then `manifests` are those of the current revision, none if there is none.
     """
 
@@ -48,6 +50,7 @@ class DesiredState(NamedTuple):
     replicas: ReplicaDecision
     revision: RevisionSummary | None
     spec_error: Blocked | None = None
+    is_outdated: bool = False
 
 
 def derive_desired_state(
@@ -68,7 +71,8 @@ def derive_desired_state(
     manifests = _keep(observed, current, replicas)
     kept = observed.children.keys() - {(KINDS[each["kind"]], each["metadata"]["name"]) for each in manifests}
     spec_error = Blocked(reason, message, permanent=True, failed=frozenset(kept))
-    return DesiredState(manifests, replicas, current.summary() if current else None, spec_error)
+    summary = current.summary() if current else None
+    return DesiredState(manifests, replicas, summary, spec_error, is_outdated=observed.is_outdated)
 
 
 def _derive(
@@ -80,11 +84,13 @@ def _derive(
 ) -> DesiredState:
     """What should exist; raises InvalidSpecError."""
     validate(observed.deployment.spec, observed.deployment.metadata.name)
-    revision = _choose_revision(observed.deployment, current, settings)
+    revision, is_outdated = _choose_revision(observed, current, settings)
     revisions = (revision, current, *older_revisions(observed, current))
     policy = _policy(observed.deployment, revisions, proxy_inputs)
     manifests = _build_in_order(observed, revision, current, replicas, settings, policy)
-    return DesiredState([*manifests, *_exposure(observed, revision)], replicas, revision.summary())
+    return DesiredState(
+        [*manifests, *_exposure(observed, revision)], replicas, revision.summary(), is_outdated=is_outdated
+    )
 
 
 def _exposure(observed: ObservedState, revision: Revision) -> list[Manifest]:
@@ -108,12 +114,32 @@ def _name_of(observed: ObservedState) -> tuple[str, str]:
     return observed.deployment.metadata.namespace, observed.deployment.metadata.name
 
 
-def _choose_revision(deployment: ModelDeployment, current: Revision | None, settings: Settings) -> Revision:
-    """The current one as long as nothing changed that affects pods: an operator upgrade does not roll any pod."""
-    if current and current.is_rendered_from(deployment.spec):
-        check_air_gap(deployment.spec)
-        return current
-    return render_new_revision(deployment, settings)
+def _choose_revision(observed: ObservedState, current: Revision | None, settings: Settings) -> tuple[Revision, bool]:
+    """The current one as long as nothing changed that affects pods: an operator upgrade does not roll any pod.
+
+    With the revision policy Latest, it does when it is the deployment's turn. The second part of the result is whether
+    the revision is outdated.
+    """
+    deployment = observed.deployment
+    if current is None or not current.is_rendered_from(deployment.spec):
+        return render_new_revision(deployment, settings), False
+    check_air_gap(deployment.spec)
+    if deployment.spec.rollout.revision_policy is not RevisionPolicy.LATEST:
+        return current, False
+    if observed.has_turn:
+        newest = render_new_revision(deployment, settings)
+        if newest.template_hash == current.template_hash:
+            return current, False
+        return (current, True) if _has_to_wait(observed, newest) else (newest, False)
+    return current, _renders_other_pods(deployment, current, settings)
+
+
+def _renders_other_pods(deployment: ModelDeployment, current: Revision, settings: Settings) -> bool:
+    """Whether this operator renders other pods; an error is reported when it is the deployment's turn."""
+    try:
+        return render_new_revision(deployment, settings).template_hash != current.template_hash
+    except InvalidSpecError:
+        return True
 
 
 def _build_in_order(

@@ -52,7 +52,7 @@ class RefusedAdoption(NamedTuple):
 class PlanInput(NamedTuple):
     """Everything that a plan depends on; equal inputs lead to equal plans.
 
-    `older` are the hashes of older revisions that still have pods.
+    `older` are the hashes of older revisions that still have pods, `upgrades`: it is the turn of an outdated one.
     """
 
     deployment: ModelDeployment
@@ -63,6 +63,7 @@ class PlanInput(NamedTuple):
     caching: Caching | None
     proxy: ProxyInputs
     exposure: ExposureDecision | None
+    upgrades: bool = False
 
 
 class Converged(NamedTuple):
@@ -83,7 +84,8 @@ class Memory:
 
     `other_autoscalers` scaled its Deployment when they were last read; None if they could not be read.
     `room` is what is known about the room for new pods of a rollout.
-    `certified`: its certificate existed. `was_interrupted`: the last pass met a transient error.
+    `certified`: its certificate existed.
+    `is_outdated` and `has_turn` are those of ObservedState. `was_interrupted`: the last pass met a transient error.
     """
 
     uid: str
@@ -94,6 +96,8 @@ class Memory:
     other_autoscalers: tuple[OtherAutoscaler, ...] | None = ()
     room: Room = NOTHING_SEEN
     certified: bool = False
+    is_outdated: bool = False
+    has_turn: bool = False
     was_interrupted: bool = False
 
     def applied_uids(self) -> frozenset[str]:
@@ -112,7 +116,10 @@ def plan_input(observed: ObservedState, proxy: ProxyInputs, revision: RevisionSu
     older = revisions_of_pods(observed.pods) - {current}
     in_place = decide_in_place(observed, revision)
     exposure = decide_exposure(observed, revision)
-    return PlanInput(observed.deployment, older, children, replicas, in_place, observed.caching, proxy, exposure)
+    upgrades = observed.is_outdated and observed.has_turn
+    return PlanInput(
+        observed.deployment, older, children, replicas, in_place, observed.caching, proxy, exposure, upgrades
+    )
 
 
 def _content(child: Child) -> tuple[object, ...]:

@@ -50,8 +50,10 @@ class ObservedState(NamedTuple):
     `other_autoscalers` scale the Deployment although the operator did not create them; None if it is unknown which,
     `network_probe` is the last run of `tritonctl doctor --probe`,
     `room` is what the operator remembers about the room for new pods,
-    `exposure` what prevents `spec.exposure`.
-    `orphans` are objects with our label and no owner, or a deleted one; `adoption` decides whether they become ours.
+    `exposure` what prevents `spec.exposure`,
+    `orphans` are objects with our label and no owner, or a deleted one; `adoption` decides whether they become ours,
+    `is_outdated`: with the revision policy Latest, the running operator renders other pods, and
+    `has_turn`: it may apply them now (`upgrades`).
     """
 
     deployment: ModelDeployment
@@ -69,6 +71,8 @@ class ObservedState(NamedTuple):
     room: Room = NOTHING_SEEN
     orphans: Mapping[ChildId, Child] = {}
     exposure: ExposureFacts = NO_FACTS
+    is_outdated: bool = False
+    has_turn: bool = False
 
     @property
     def deployment_child(self) -> Child | None:

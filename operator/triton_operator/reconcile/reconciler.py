@@ -33,6 +33,7 @@ from triton_operator.reconcile.other_autoscalers import find_other_autoscalers
 from triton_operator.reconcile.rollout import next_room
 from triton_operator.reconcile.status import derive_status
 from triton_operator.reconcile.transitions import events_for
+from triton_operator.reconcile.upgrades import Upgrades
 from triton_operator.resources.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Reconciler:
         clock: Callable[[], datetime] = utc_now,
         *,
         issuer: IssuerContext | None = None,
+        wake: Callable[[Key], None] = lambda _: None,
     ) -> None:
         self._cluster = cluster
         self._cache = cache
@@ -68,6 +70,8 @@ class Reconciler:
         self._children = ChildReconciler(cluster, cache, settings)
         self._certificates = CertificateStep(cluster, cache, issuer or IssuerContext(CertificateCaches()), clock)
         self._memories: dict[Key, Memory] = {}
+        self._upgrades = Upgrades(cache.deployments, settings.max_concurrent_upgrades)
+        self._wake = wake
 
     async def reconcile(self, key: Key) -> float | None:
         """Run one pass; returns the seconds until the next one, None if only a change is a reason for one."""
@@ -75,6 +79,7 @@ class Reconciler:
         record = self._cache.deployments.get(key)
         if record is None or record.metadata.deletion_timestamp:
             self._memories.pop(key, None)
+            self._wake_next()
             return None
         memory = self._recall(key, record.metadata.uid)
         delay = None
@@ -93,7 +98,8 @@ class Reconciler:
 
     async def _pass(self, key: Key, deployment: ModelDeployment, memory: Memory) -> float | None:
         snapshot = self._cache.snapshot(key, self._clock())
-        if memory.converged and memory.converged.snapshot == snapshot:
+        had_turn, memory.has_turn = memory.has_turn, self._upgrades.take(key)
+        if memory.converged and memory.converged.snapshot == snapshot and memory.has_turn == had_turn:
             until = self._certificates.valid_until(deployment) if memory.certified else NEVER
             if until:
                 return self._time_until(until)
@@ -111,6 +117,8 @@ class Reconciler:
         observed = observed._replace(room=memory.room)
         status = derive_status(assess(observed, result.blocked, result.revision))
         await self._update_status(key, observed, status)
+        if observed.status is None or observed.status.upgrade != status.upgrade:
+            self._wake_next()
         if result.outage:
             raise result.outage
         delay = next_pass_delay(before, observed, result.blocked)
@@ -120,13 +128,23 @@ class Reconciler:
         until_renewal = self._time_until(certification.until)
         return until_renewal if delay is None else min(delay, until_renewal or delay)
 
+    def _wake_next(self) -> None:
+        """No event reports to a waiting deployment that its turn can begin."""
+        for key in self._upgrades.next():
+            self._wake(key)
+
     def _time_until(self, time: datetime) -> float | None:
         """Seconds, None if the time will never come."""
         return None if time == NEVER else max((time - self._clock()).total_seconds(), 0.0)
 
     def _observe(self, snapshot: Snapshot, deployment: ModelDeployment, memory: Memory) -> ObservedState:
         observed = observe(snapshot, deployment, memory.applied_uids(), self._clock())
-        return observed._replace(other_autoscalers=memory.other_autoscalers, room=memory.room)
+        return observed._replace(
+            other_autoscalers=memory.other_autoscalers,
+            room=memory.room,
+            is_outdated=memory.is_outdated,
+            has_turn=memory.has_turn,
+        )
 
     async def _add_events(self, observed: ObservedState) -> ObservedState:
         """With the Events of what is stuck; if they cannot be read, the status has less detail."""

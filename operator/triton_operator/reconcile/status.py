@@ -35,6 +35,7 @@ from triton_operator.reconcile.pods import ended_at, is_ready, last_termination
 from triton_operator.reconcile.privacy_controls import judge_controls
 from triton_operator.reconcile.readiness import Verdict
 from triton_operator.reconcile.times import format_time
+from triton_operator.reconcile.upgrades import next_upgrade
 
 
 def derive_status(assessment: Assessment) -> Status:
@@ -43,6 +44,7 @@ def derive_status(assessment: Assessment) -> Status:
     deployment = observed.deployment
     state = assessment.state
     controls = judge_controls(assessment)
+    conditions = _conditions(judge_all(assessment, controls), assessment)
     return Status(
         observed_generation=deployment.metadata.generation,
         replicas=state.current_replicas if state else 0,
@@ -62,7 +64,8 @@ def derive_status(assessment: Assessment) -> Status:
         cache=_cache(assessment),
         privacy=_privacy(controls, assessment),
         last_failure=_last_failure(assessment),
-        conditions=_conditions(judge_all(assessment, controls), assessment),
+        upgrade=next_upgrade(observed, conditions, is_served=assessment.is_served),
+        conditions=conditions,
     )
 
 

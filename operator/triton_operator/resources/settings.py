@@ -66,13 +66,15 @@ class Settings(Struct, frozen=True):
     """The settings of an installation; the `prepare` container of serving pods runs `operator_image`.
 
     The first of `accelerators` that is about a resource counts. `ipv6` is whether the first address of pods is an IPv6
-    address, at which the kubelet, Services and Prometheus reach them.
+    address, at which the kubelet, Services and Prometheus reach them. `max_concurrent_upgrades` is how many deployments
+    with the revision policy Latest are updated at a time.
     """
 
     operator_image: str
     images: tuple[CatalogueImage, ...] = ()
     accelerators: tuple[AcceleratorDefaults, ...] = ()
     ipv6: bool = False
+    max_concurrent_upgrades: int = 1
 
 
 def in_cluster(settings: Settings, environment: Mapping[str, str]) -> Settings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 
 import uvloop
 
@@ -12,6 +13,7 @@ from triton_operator.cluster.connect import connect
 from triton_operator.cluster.connection import NoConnectionError
 from triton_operator.cluster.http import HttpCluster
 from triton_operator.cluster.object_cache import ObjectCache
+from triton_operator.cluster.observed import Key
 from triton_operator.reconcile.certificate_caches import IssuerContext
 from triton_operator.reconcile.reconciler import Reconciler
 from triton_operator.resources.settings import InvalidSettingsError, Settings, in_cluster, load
@@ -25,8 +27,8 @@ async def operate(options: Options, settings: Settings) -> int:
     """Run one operator process in the current event loop; returns the exit status."""
     cache = ObjectCache()
 
-    def build_reconcile(cluster: HttpCluster, issuer: IssuerContext) -> Reconcile:
-        return Reconciler(cluster, cache, settings, issuer=issuer).reconcile
+    def build_reconcile(cluster: HttpCluster, issuer: IssuerContext, wake: Callable[[Key], None]) -> Reconcile:
+        return Reconciler(cluster, cache, settings, issuer=issuer, wake=wake).reconcile
 
     return await Process(options, connect(options.kubeconfig), cache, build_reconcile).run()
 

@@ -51,14 +51,17 @@ _GENERATIONS = (20, 50)
 
 
 class Process:
-    """One operator process; `build_reconcile` returns the reconcile function for the cluster that it writes to."""
+    """One operator process; `build_reconcile` returns the reconcile function for the cluster that it writes to.
+
+    Its last argument enqueues the key of a deployment.
+    """
 
     def __init__(
         self,
         options: Options,
         connection: ApiServerConnection,
         cache: ObjectCache,
-        build_reconcile: Callable[[HttpCluster, IssuerContext], Reconcile],
+        build_reconcile: Callable[[HttpCluster, IssuerContext, Callable[[Key], None]], Reconcile],
     ) -> None:
         self._options = options
         self._connection = connection
@@ -96,7 +99,7 @@ class Process:
         self.issuer_refresh = IssuerRefresh(self.client, cache, self.queue)
         self.workers = Workers(
             self.queue,
-            build_reconcile(cluster, issuer),
+            build_reconcile(cluster, issuer, self.queue.add),
             ready=self._ready_to_work,
             leads=self.elector.leading.is_set,
             metrics=self.metrics,

@@ -49,6 +49,7 @@ OTHERS: dict[str, Any] = {
     "autoscaling": {"maxReplicas": 9},
     "suspend": True,
     "adopt": "Matching",
+    "exposure": {"ingress": {"host": "digits.example.com"}},
     "service": {"type": "NodePort"},
     "rollout": {"strategy": "Recreate", "paused": True},
     "serviceAccount": {"annotations": {"note": "mine"}},

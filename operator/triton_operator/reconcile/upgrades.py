@@ -1,0 +1,115 @@
+"""Which deployment may be rendered again by the running version of the operator: `spec.rollout.revisionPolicy: Latest`.
+
+Deployments wait until it is their turn, so that an upgrade of the operator replaces the pods of few deployments at a
+time. All that decides about turns is in the status of the ModelDeployments, so a restarted operator continues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from triton_operator.api.conditions import READY, STALLED
+from triton_operator.api.errors import InvalidSpecError
+from triton_operator.api.rollout import RevisionPolicy
+from triton_operator.api.status import Condition, Status, Truth, UpgradeState, UpgradeStatus
+from triton_operator.cluster.deployment_cache import DeploymentCache, DeploymentRecord
+from triton_operator.cluster.observed import Key
+from triton_operator.reconcile.messages import clip
+from triton_operator.reconcile.observed_state import ObservedState
+
+_TAKEN = frozenset({UpgradeState.UPDATING, UpgradeState.FAILED})
+
+
+class Upgrades:
+    """The turns of all deployments of an installation, of which at most `limit` are updated at a time."""
+
+    def __init__(self, deployments: DeploymentCache, limit: int) -> None:
+        self._deployments = deployments
+        self._limit = limit
+        self._begun: set[Key] = set()
+        """Turns that the status in the cache does not show yet, because the pass continues or could not write it."""
+
+    def take(self, key: Key) -> bool:
+        """Whether it is the turn of this deployment; then it has the turn until its status shows the result."""
+        record = self._deployments.get(key)
+        state = _state(record)
+        if record is None or state is None or _policy(record) is not RevisionPolicy.LATEST:
+            return False
+        if state in _TAKEN or key in self._waiting_and_begun():
+            return True
+        if key not in self.next():
+            return False
+        self._begun.add(key)
+        return True
+
+    def next(self) -> list[Key]:
+        """The deployments whose turn can begin now, by namespace and name; none after an update has failed."""
+        begun = self._waiting_and_begun()
+        records = list(self._latest())
+        if any(_state(record) is UpgradeState.FAILED for _, record in records):
+            return []
+        updating = sum(_state(record) is UpgradeState.UPDATING for _, record in records)
+        waiting = sorted(key for key, record in records if _can_begin(record) and key not in begun)
+        return waiting[: max(self._limit - updating - len(begun), 0)]
+
+    def _waiting_and_begun(self) -> set[Key]:
+        self._begun = {key for key in self._begun if _state(self._deployments.get(key)) is UpgradeState.WAITING}
+        return self._begun
+
+    def _latest(self) -> Iterator[tuple[Key, DeploymentRecord]]:
+        for key in self._deployments.keys():  # noqa: SIM118 -- a method of the cache
+            record = self._deployments.get(key)
+            if record and _policy(record) is RevisionPolicy.LATEST and not record.metadata.deletion_timestamp:
+                yield key, record
+
+
+def next_upgrade(
+    observed: ObservedState, conditions: tuple[Condition, ...], *, is_served: bool
+) -> UpgradeStatus | None:
+    """The state of the update after this pass; `is_served`: every replica runs the current revision and is ready."""
+    known = observed.status.upgrade if observed.status else None
+    rollout = observed.deployment.spec.rollout
+    if rollout.revision_policy is not RevisionPolicy.LATEST or not (known or observed.is_outdated):
+        return None
+    if observed.is_outdated and not observed.has_turn:
+        return UpgradeStatus(UpgradeState.WAITING, _why_waiting(conditions, paused=rollout.paused))
+    if is_served and not observed.is_outdated:
+        return None
+    stalled = _condition(conditions, STALLED)
+    if stalled and stalled.status is Truth.TRUE:
+        message = clip(f"no other deployment is updated until this is fixed: {stalled.message}")
+        return UpgradeStatus(UpgradeState.FAILED, message)
+    return UpgradeStatus(UpgradeState.UPDATING, "the running version of the operator has rendered the pods again")
+
+
+def _why_waiting(conditions: tuple[Condition, ...], *, paused: bool) -> str:
+    if paused:
+        return "the running version of the operator renders other pods; it waits until spec.rollout.paused is removed"
+    ready = _condition(conditions, READY)
+    if ready is None or ready.status is not Truth.TRUE:
+        return "the running version of the operator renders other pods; it waits until all replicas serve"
+    return "the running version of the operator renders other pods; it waits for the updates of other deployments"
+
+
+def _can_begin(record: DeploymentRecord) -> bool:
+    """Whether it waits, and its pods can be replaced: an update of one that does not serve would stop all others."""
+    if _state(record) is not UpgradeState.WAITING or isinstance(record.deployment, InvalidSpecError):
+        return False
+    ready = _condition(record.status.conditions, READY) if record.status else None
+    return ready is not None and ready.status is Truth.TRUE and not record.deployment.spec.rollout.paused
+
+
+def _state(record: DeploymentRecord | None) -> UpgradeState | None:
+    status: Status | None = record.status if record else None
+    return status.upgrade.state if status and status.upgrade else None
+
+
+def _policy(record: DeploymentRecord) -> RevisionPolicy:
+    deployment = record.deployment
+    if isinstance(deployment, InvalidSpecError):
+        return RevisionPolicy.PINNED
+    return deployment.spec.rollout.revision_policy
+
+
+def _condition(conditions: tuple[Condition, ...], kind: str) -> Condition | None:
+    return next((each for each in conditions if each.type == kind), None)
