@@ -29,6 +29,7 @@ from triton_operator.cluster.errors import ClusterError, ConflictError, DeniedEr
 from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import (
     KINDS,
+    ROUTE_KINDS,
     AutoscalerState,
     CertificateState,
     Child,
@@ -37,10 +38,13 @@ from triton_operator.cluster.observed import (
     IngressState,
     JobState,
     Kind,
+    ObservedCondition,
     OtherAutoscaler,
     Pod,
     PodEvent,
     RevisionState,
+    RouteParent,
+    RouteState,
     State,
 )
 from triton_operator.cluster.protocol import Manifest
@@ -331,6 +335,10 @@ def _without_none(values: dict[str, Any]) -> dict[str, Any]:
 
 def _exposure_state(kind: Kind, manifest: Manifest, known: State | None) -> State | None:
     """Of a child of `spec.exposure`, with what its controller has reported; None for other kinds."""
+    if kind in ROUTE_KINDS:
+        route = known if isinstance(known, RouteState) else RouteState()
+        created = route.created_at or getattr(known, "created_at", "") or "2026-01-02T03:04:05Z"
+        return msgspec.structs.replace(route, hosts=tuple(manifest["spec"].get("hostnames", ())), created_at=created)
     if kind is not Kind.INGRESS:
         return None
     before = known if isinstance(known, IngressState) else IngressState()
@@ -400,6 +408,13 @@ class World:
         child = msgspec.structs.replace(self.child(kind, name), **fields, resource_version=version)
         self.cluster.objects[kind, self.key[0], name] = child
         self.cache.children.put(child)
+
+    def report_route(self, kind: Kind, namespace: str, gateway: str, *conditions: ObservedCondition) -> None:
+        """The controller of a Gateway reports on a route or policy."""
+        state = self.child(kind).state
+        assert isinstance(state, RouteState)
+        parent = RouteParent(namespace=namespace, name=gateway, conditions=conditions)
+        self.change_child(kind, state=msgspec.structs.replace(state, parents=(parent,)))
 
     def expose_elsewhere(self, exposure: Manifest, created_at: str, name: str = "rival") -> None:
         """Another namespace has a deployment whose children for this exposure were created at that time."""

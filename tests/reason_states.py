@@ -11,6 +11,7 @@ import copy
 import shutil
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeAlias
@@ -670,6 +671,32 @@ _INGRESS = {"ingress": {"className": "nginx", "host": "digits.example.com", "tls
 @_state(Reason.ADDRESS_PENDING)
 async def _address_pending(_: Path) -> World:
     return await _serving(exposure=_INGRESS, privacy=_CONTROLLER)
+
+
+_GATEWAY = {"gateway": {"parentRefs": [{"name": "web", "namespace": "infra"}], "hostnames": ["digits.example.com"]}}
+
+
+@_state(Reason.GATEWAY_API_NOT_INSTALLED)
+async def _gateway_api_not_installed(_: Path) -> World:
+    world = World(exposure=_GATEWAY, privacy=_CONTROLLER)
+    world.cache.unavailable |= dict.fromkeys((Kind.HTTP_ROUTE, Kind.GRPC_ROUTE), HTTPStatus.NOT_FOUND)
+    await world.reconcile()
+    return await _with_pod(world, ready=True)
+
+
+@_state(Reason.ROUTE_PENDING)
+async def _route_pending(_: Path) -> World:
+    return await _serving(exposure=_GATEWAY, privacy=_CONTROLLER)
+
+
+@_state(Reason.ROUTE_NOT_ACCEPTED)
+async def _route_not_accepted(_: Path) -> World:
+    world = await _serving(exposure=_GATEWAY, privacy=_CONTROLLER)
+    message = "no listener has a hostname that matches digits.example.com"
+    refused = ObservedCondition(type="Accepted", status="False", reason="NoMatchingListenerHostname", message=message)
+    world.report_route(Kind.HTTP_ROUTE, "infra", "web", refused)
+    await world.reconcile()
+    return world
 
 
 @_state(Reason.HOST_IN_USE)

@@ -74,6 +74,8 @@ METRICS_SERVER = GoModule(
     name="metricsserver", folder=HACK / "tools" / "metricsserver", programs=("metrics-server",), main=False, tools=True
 )
 """The usage of CPUs and memory that autoscalers read, for the tests."""
+GATEWAY_API = GoModule(name="gatewayapi", folder=HACK / "tools" / "gatewayapi", programs=(), main=False)
+"""The definitions of the Gateway API, for the tests; it has no program."""
 MODULES = (NODE, NODE_TOOLS, CONTAINERD, NETPOL, KIND, VERSITYGW, KSTATUS, CERT_MANAGER, METRICS_SERVER)
 
 # program -> (Debian package, path below the unpacked root)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hack.cluster.programs import tools
+from tests import gateway_api
 from tests.apiserver.api_client import Api, RequestRefusedError
 from tests.apiserver.many_objects import until_passed, until_quiet
 from tests.apiserver.operator_process import OperatorProcess
@@ -30,7 +31,7 @@ GOOD: Object = {**MINIMAL, "privacy": {"profile": "Private"}, "exposure": {"ingr
 NAMES = ("digits-http", "digits-grpc")
 
 BAD: dict[str, tuple[str, Any, str, str]] = {
-    "nothing": ("exposure", {}, "exposure", "set ingress, or remove exposure"),
+    "nothing": ("exposure", {}, "exposure", "exactly one of ingress and gateway must be set"),
     "no host": ("exposure.ingress.host", NOTHING, "exposure.ingress.host", "Required value"),
     "wildcard": ("exposure.ingress.host", "*.example.com", "exposure.ingress.host", "should match"),
     "address": ("exposure.ingress.host", "203.0.113.7", "exposure.ingress.host", "should match"),
@@ -85,6 +86,29 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
 }
 
 
+GATEWAY: Object = {"parentRefs": [{"name": "web", "namespace": "infra", "sectionName": "https"}], "hostnames": [HOST]}
+THROUGH: Object = {**MINIMAL, "privacy": {"profile": "Private"}, "exposure": {"gateway": GATEWAY}}
+ROUTES = ("httproute", "grpcroute", "backendtlspolicy")
+BAD_GATEWAYS: dict[str, tuple[str, Any, str, str]] = {
+    "both": ("exposure.ingress", INGRESS, "exposure", "exactly one of ingress and gateway must be set"),
+    "no Gateway": ("exposure.gateway.parentRefs", [], "exposure.gateway.parentRefs", "at least 1 items"),
+    "every host": ("exposure.gateway.hostnames", [], "exposure.gateway.hostnames", "at least 1 items"),
+    "wildcard": ("exposure.gateway.hostnames", ["*.a.example"], "exposure.gateway.hostnames[0]", "should match"),
+    "needless authority": (
+        "exposure.gateway.caBundleConfigMapRef",
+        {"name": "ca"},
+        "exposure.gateway.caBundleConfigMapRef",
+        "must not be set with another mode",
+    ),
+    "no authority": (
+        "privacy.tls",
+        {"mode": "Secret", "secretRef": {"name": "mine"}},
+        "exposure.gateway.caBundleConfigMapRef",
+        "must be set with the TLS modes Secret and CertManager",
+    ),
+}
+
+
 @pytest.fixture
 def kube(kubeconfig: Path, namespace: str) -> Kube:
     return Kube(tools("kubectl") / "kubectl", kubeconfig, namespace)
@@ -95,6 +119,15 @@ def test_the_server_rejects(case: str, api: Api, namespace: str) -> None:
     path, value, field, message = BAD[case]
     with pytest.raises(RequestRefusedError) as refused:
         create(api, namespace, deployment(changed(GOOD, path, value)))
+    assert f"spec.{field}" in str(refused.value)
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("case", BAD_GATEWAYS)
+def test_the_server_rejects_a_gateway(case: str, api: Api, namespace: str) -> None:
+    path, value, field, message = BAD_GATEWAYS[case]
+    with pytest.raises(RequestRefusedError) as refused:
+        create(api, namespace, deployment(changed(THROUGH, path, value)))
     assert f"spec.{field}" in str(refused.value)
     assert message in str(refused.value)
 
@@ -133,6 +166,66 @@ async def test_ingresses_follow_the_spec_and_the_status_follows_the_controller(
     kube.wait(lambda: kube.get("ingress", "digits-http") is None, "the Ingress is deleted")
     kube.wait(lambda: kube.get("ingress", "rival-grpc"), "the other deployment gets the host")
     kube.wait(lambda: _external(kube) is None, "no address is reported")
+
+
+async def test_a_gateway_api_that_is_installed_later_is_used(
+    operator: OperatorProcess, kube: Kube, namespace: str
+) -> None:
+    """The real definitions accept the routes; a restarted operator writes nothing, and edits are undone."""
+    kube.apply(deployment(THROUGH))
+    kube.wait_reason("digits", "GatewayAPINotInstalled", kind="Exposed")
+    kube.wait(lambda: kube.get("deployment", "digits"), "pods are created nevertheless")
+    gateway_api.install(kube)
+    try:
+        kube.wait_reason("digits", "RoutePending", kind="Exposed")
+        for kind in ROUTES:
+            kube.patch(kind, "digits", _report(kube, kind, "False"), subresource="status")
+        condition = kube.wait_reason("digits", "RouteNotAccepted", kind="Exposed")
+        assert "Gateway infra/web does not accept" in condition["message"]
+        for kind in ROUTES:
+            kube.patch(kind, "digits", _report(kube, kind, "True"), subresource="status")
+        kube.wait_reason("digits", "Exposed", kind="Exposed")
+
+        kube.patch("httproute", "digits", {"spec": {"hostnames": ["bank.example.com"]}})
+        kube.wait(lambda: _spec(kube, "httproute")["hostnames"] == [HOST], "an edit is undone")
+        await until_quiet(operator, 1)
+        before = operator.writes()
+        operator.kill()
+        operator.start()
+        await until_passed(operator, 1)
+        assert operator.writes() - before == Counter(), "a restart writes nothing"
+
+        kube.patch("modeldeployment", "digits", {"spec": {"exposure": None}})
+        for kind in ROUTES:
+            kube.wait(lambda kind=kind: kube.get(kind, "digits") is None, f"the {kind} is deleted")  # type: ignore[misc]
+        assert operator.is_healthy()
+    finally:
+        gateway_api.uninstall(kube)
+
+
+def _report(kube: Kube, kind: str, accepted: str) -> Object:
+    """The status that the controller of the Gateway writes."""
+    generation = (kube.get(kind, "digits") or {})["metadata"]["generation"]
+    conditions = [
+        {
+            "type": name,
+            "status": accepted,
+            "reason": name if accepted == "True" else "NotAllowedByListeners",
+            "message": "",
+            "observedGeneration": generation,
+            "lastTransitionTime": "2026-01-02T03:04:05Z",
+        }
+        for name in ("Accepted", "ResolvedRefs")
+    ]
+    reference = {"group": "gateway.networking.k8s.io", "kind": "Gateway", **GATEWAY["parentRefs"][0]}
+    place, name = ("ancestors", "ancestorRef") if kind == "backendtlspolicy" else ("parents", "parentRef")
+    entry = {name: reference, "controllerName": "example.com/controller", "conditions": conditions}
+    return {"status": {place: [entry]}}
+
+
+def _spec(kube: Kube, kind: str) -> Object:
+    spec: Object = (kube.get(kind, "digits") or {})["spec"]
+    return spec
 
 
 def _external(kube: Kube) -> Any:

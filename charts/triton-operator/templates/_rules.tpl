@@ -38,7 +38,10 @@ certificates: serving pods refer to users' Secrets by name. */}}
   verbs: [get, list, watch, create, patch, update, delete]
 {{- end }}
 {{- if .Values.rbac.exposure }}
-# `spec.exposure`: Ingresses for which a controller has to be installed.
+# `spec.exposure`: Ingresses and routes of the Gateway API, which others have to install.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes, grpcroutes, backendtlspolicies]
+  verbs: [get, list, watch, create, patch, update, delete]
 - apiGroups: [networking.k8s.io]
   resources: [ingresses]
   verbs: [get, list, watch, create, patch, update, delete]

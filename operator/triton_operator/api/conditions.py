@@ -48,7 +48,7 @@ Absent without `spec.autoscaling`, unless an autoscaler that the operator did no
 """
 
 EXPOSED = "Exposed"
-"""The ingress controller leads clients outside the cluster to the deployment; absent without `spec.exposure`."""
+"""An ingress controller or a Gateway leads clients outside the cluster to it; absent without `spec.exposure`."""
 
 RUNTIME_VULNERABLE = "RuntimeVulnerable"
 """The release of the server image is below the security floor; Unknown if the release cannot be determined."""
@@ -152,6 +152,9 @@ class Reason:
     EXPOSED = "Exposed"  # Exposed=True.
     ADDRESS_PENDING = "AddressPending"  # No ingress controller has given the Ingresses an address.
     HOST_IN_USE = "HostInUse"  # Another ModelDeployment, of any namespace, has exposed the host before.
+    GATEWAY_API_NOT_INSTALLED = "GatewayAPINotInstalled"  # The cluster has no routes of the Gateway API.
+    ROUTE_PENDING = "RoutePending"  # No controller has reported on the routes for the Gateways in the spec.
+    ROUTE_NOT_ACCEPTED = "RouteNotAccepted"  # A Gateway does not accept a route; the message is its controller's.
     CALLERS_NOT_NAMED = "CallersNotNamed"  # `spec.exposure` is set, and `spec.privacy.clients` is not.
 
     PATCHED = "Patched"  # RuntimeVulnerable=False.

@@ -1,4 +1,4 @@
-"""The types of `spec.exposure`: how clients outside the cluster reach a deployment through an ingress controller.
+"""The types of `spec.exposure`: how clients outside the cluster reach a deployment, by an Ingress or a Gateway.
 
 `spec` has one field of type Exposure, None by default: then nothing leads to the deployment from outside. The CRD
 rejects invalid values; `reconcile.exposure_rules` has the same rules.
@@ -27,12 +27,40 @@ class Ingress(Struct, frozen=True):
     tls: IngressTLS | None = None
 
 
+class ParentRef(Struct, frozen=True):
+    """A Gateway, or one of its listeners; `namespace` None is that of the deployment."""
+
+    name: str
+    namespace: str | None = None
+    section_name: str | None = None
+    port: int | None = None
+
+
+class CABundle(Struct, frozen=True):
+    """A ConfigMap of the deployment's namespace, whose key `ca.crt` has certificates of authorities."""
+
+    name: str
+
+
+class Gateway(Struct, frozen=True):
+    """Routes of the Gateway API for both protocols; `ca_bundle_config_map_ref` verifies the user's own certificates."""
+
+    parent_refs: tuple[ParentRef, ...]
+    hostnames: tuple[str, ...]
+    ca_bundle_config_map_ref: CABundle | None = None
+
+
 class Exposure(Struct, frozen=True):
     """The one way in which clients outside the cluster reach the deployment."""
 
     ingress: Ingress | None = None
+    gateway: Gateway | None = None
 
 
 def exposed_hosts(exposure: Exposure | None) -> tuple[str, ...]:
     """The host names that lead to the deployment."""
-    return (exposure.ingress.host,) if exposure and exposure.ingress else ()
+    if exposure is None:
+        return ()
+    if exposure.gateway:
+        return exposure.gateway.hostnames
+    return (exposure.ingress.host,) if exposure.ingress else ()

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from triton_operator.api.names import ingress_name
-from triton_operator.cluster.observed import Child, ChildId, IngressState, Kind
+from triton_operator.cluster.observed import Child, ChildId, IngressState, Kind, RouteState
 
 _NEVER: tuple[int, str, str] = (1, "", "")
 
@@ -46,7 +46,7 @@ def _oldest(hosts: frozenset[str], children: Iterable[Child]) -> dict[str, tuple
     """The creation of the oldest object for each host, comparable between deployments."""
     found: dict[str, tuple[int, str, str]] = {}
     for child in children:
-        if isinstance(child.state, IngressState) and not child.deleting:
+        if isinstance(child.state, IngressState | RouteState) and not child.deleting:
             age = (0, child.state.created_at, child.uid)
             found |= {host: min(age, found.get(host, age)) for host in child.state.hosts if host in hosts}
     return found
@@ -54,6 +54,7 @@ def _oldest(hosts: frozenset[str], children: Iterable[Child]) -> dict[str, tuple
 
 def _exposing(name: str, table: Mapping[ChildId, Child]) -> Iterator[Child]:
     """The children that may have hosts, found by their names, because tables are large."""
-    for child_id in ((Kind.INGRESS, ingress_name(name, "http")), (Kind.INGRESS, ingress_name(name, "grpc"))):
+    ingresses = [(Kind.INGRESS, ingress_name(name, protocol)) for protocol in ("http", "grpc")]
+    for child_id in (*ingresses, (Kind.HTTP_ROUTE, name), (Kind.GRPC_ROUTE, name)):
         if child := table.get(child_id):
             yield child

@@ -27,11 +27,16 @@ class Kind(StrEnum):
     JOB = "Job"
     CERTIFICATE = "Certificate"
     INGRESS = "Ingress"
+    HTTP_ROUTE = "HTTPRoute"
+    GRPC_ROUTE = "GRPCRoute"
+    BACKEND_TLS_POLICY = "BackendTLSPolicy"
 
 
 IMMUTABLE_KINDS = frozenset({Kind.CLAIM, Kind.JOB})
 """Kinds whose content is immutable: they are created, relabelled and deleted, but never reverted."""
-OPTIONAL_KINDS = frozenset({Kind.CERTIFICATE, Kind.INGRESS})
+ROUTE_KINDS = frozenset({Kind.HTTP_ROUTE, Kind.GRPC_ROUTE, Kind.BACKEND_TLS_POLICY})
+"""Kinds of the Gateway API."""
+OPTIONAL_KINDS = frozenset({Kind.CERTIFICATE, Kind.INGRESS}) | ROUTE_KINDS
 """Kinds that a cluster may not have, or for which the operator may lack permission."""
 
 
@@ -176,6 +181,24 @@ class IngressState(Record, frozen=True, kw_only=True):
     created_at: str = ""
 
 
+class RouteParent(Record, frozen=True, kw_only=True):
+    """What the controller of a Gateway reports about a route or policy, for its current generation."""
+
+    namespace: str
+    name: str
+    section: str = ""
+    port: int = 0
+    conditions: tuple[ObservedCondition, ...] = ()
+
+
+class RouteState(Record, frozen=True, kw_only=True):
+    """A route or BackendTLSPolicy of the Gateway API."""
+
+    hosts: tuple[str, ...] = ()
+    parents: tuple[RouteParent, ...] = ()
+    created_at: str = ""
+
+
 State = (
     DeploymentState
     | RevisionState
@@ -185,6 +208,7 @@ State = (
     | CertificateState
     | ServiceState
     | IngressState
+    | RouteState
 )
 
 

@@ -24,6 +24,8 @@ class Resource(NamedTuple):
         return "/".join([*parts, self.plural, *filter(None, (name, subresource))])
 
 
+_GATEWAY_API = "gateway.networking.k8s.io/v1"
+
 CHILDREN: dict[Kind, Resource] = {
     kind: Resource(api_version, kind.value, kind.value.lower() + "s")
     for kind, api_version in {
@@ -37,9 +39,12 @@ CHILDREN: dict[Kind, Resource] = {
         Kind.CLAIM: "v1",
         Kind.JOB: "batch/v1",
         Kind.CERTIFICATE: "cert-manager.io/v1",
+        Kind.HTTP_ROUTE: _GATEWAY_API,
+        Kind.GRPC_ROUTE: _GATEWAY_API,
     }.items()
 } | {
     Kind.NETWORK_POLICY: Resource("networking.k8s.io/v1", Kind.NETWORK_POLICY.value, "networkpolicies"),
+    Kind.BACKEND_TLS_POLICY: Resource(_GATEWAY_API, Kind.BACKEND_TLS_POLICY.value, "backendtlspolicies"),
     Kind.INGRESS: Resource("networking.k8s.io/v1", Kind.INGRESS.value, "ingresses"),
 }
 

@@ -90,6 +90,7 @@ class StoredCondition(Stored):
     reason: str = ""
     message: str = ""
     last_transition_time: str | None = None
+    observed_generation: int = 0
 
 
 class StoredAddress(Stored):
@@ -153,6 +154,23 @@ class StoredMetric(Stored):
         return self.resource or self.container_resource or self.pods or self.object or self.external
 
 
+class StoredParentRef(Stored):
+    """A Gateway or one of its listeners."""
+
+    name: str = ""
+    namespace: str = ""
+    section_name: str = ""
+    port: int = 0
+
+
+class StoredParent(Stored):
+    """What a controller of the Gateway API reports; a route has `parent_ref`, a policy `ancestor_ref`."""
+
+    parent_ref: StoredParentRef = msgspec.field(default_factory=StoredParentRef)
+    ancestor_ref: StoredParentRef | None = None
+    conditions: list[StoredCondition] = []
+
+
 class StoredStatus(Stored):
     """The status fields of children that the operator reads."""
 
@@ -169,6 +187,8 @@ class StoredStatus(Stored):
     revision: int = 0
     conditions: list[StoredCondition] = []
     load_balancer: StoredLoadBalancer = msgspec.field(default_factory=StoredLoadBalancer)
+    parents: list[StoredParent] = []
+    ancestors: list[StoredParent] = []
 
 
 class StoredRollingUpdate(Stored):

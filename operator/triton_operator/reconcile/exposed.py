@@ -10,8 +10,9 @@ from triton_operator.api.exposure import Ingress
 from triton_operator.api.names import ingress_name
 from triton_operator.api.status import Truth
 from triton_operator.cluster.observed import Child, IngressState, Kind
+from triton_operator.reconcile.accepted_routes import judge_routes
 from triton_operator.reconcile.assessment import Assessment
-from triton_operator.reconcile.exposure import decide_exposure
+from triton_operator.reconcile.exposure import decide_exposure, exposing_kinds
 from triton_operator.reconcile.messages import join
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.readiness import Verdict
@@ -31,9 +32,16 @@ def judge_exposed(assessment: Assessment) -> Verdict | None:
         return None
     if decision.obstacle:
         return Verdict(Truth.FALSE, decision.obstacle.reason, decision.obstacle.message)
-    verdict = _judge_ingress(assessment, exposure.ingress) if exposure.ingress else None
-    if verdict is None:
-        return None
+    kinds = exposing_kinds(exposure, with_tls=decision.with_tls)
+    blocked = assessment.blocked
+    if blocked and any(kind in kinds for kind, _ in blocked.taken | (blocked.failed or frozenset())):
+        return Verdict(Truth.FALSE, blocked.reason, blocked.message)
+    if exposure.gateway:
+        verdict = judge_routes(observed, exposure, exposure.gateway, with_tls=decision.with_tls)
+    elif exposure.ingress:
+        verdict = _judge_ingress(observed, exposure.ingress)
+    else:
+        return None  # The spec is invalid.
     return verdict._replace(message=join(verdict.message, _not_admitted(observed)))
 
 
@@ -45,12 +53,9 @@ def ingress_addresses(observed: ObservedState) -> tuple[str, ...]:
     return tuple(dict.fromkeys(address for state in found if state for address in state.addresses))
 
 
-def _judge_ingress(assessment: Assessment, ingress: Ingress) -> Verdict:
-    observed, blocked = assessment.observed, assessment.blocked
+def _judge_ingress(observed: ObservedState, ingress: Ingress) -> Verdict:
     name = observed.deployment.metadata.name
     children = {ingress_name(name, protocol) for protocol in PROTOCOLS}
-    if blocked and any((Kind.INGRESS, child) in blocked.taken | (blocked.failed or frozenset()) for child in children):
-        return Verdict(Truth.FALSE, blocked.reason, blocked.message)
     pending = [ingress_name(name, protocol) for protocol in PROTOCOLS if not _is_served(observed, protocol)]
     if pending:
         controller = f"IngressClass {ingress.class_name}" if ingress.class_name else "the default IngressClass"

@@ -5,12 +5,14 @@ Pure. An obstacle affects only these children: the deployment serves inside the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import NamedTuple
 
 from triton_operator.api.conditions import Reason
-from triton_operator.api.exposure import exposed_hosts
-from triton_operator.cluster.observed import Kind
+from triton_operator.api.exposure import Exposure, exposed_hosts
+from triton_operator.cluster.observed import ROUTE_KINDS, Kind
+from triton_operator.reconcile.failed_writes import GATEWAY_API_MISSING
 from triton_operator.reconcile.history import reachable_revision
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.resources.revision import RevisionSummary
@@ -18,6 +20,14 @@ from triton_operator.resources.revision import RevisionSummary
 _FORBIDDEN = (
     "the operator may not read {}; an administrator can allow it with the value rbac.exposure of the operator's chart"
 )
+
+
+_PLURALS = {
+    Kind.INGRESS: "Ingresses",
+    Kind.HTTP_ROUTE: "HTTPRoutes",
+    Kind.GRPC_ROUTE: "GRPCRoutes",
+    Kind.BACKEND_TLS_POLICY: "BackendTLSPolicies",
+}
 
 
 class Obstacle(NamedTuple):
@@ -36,20 +46,29 @@ class ExposureDecision(NamedTuple):
 
 def decide_exposure(observed: ObservedState, current: RevisionSummary | None) -> ExposureDecision | None:
     """The decision for pods of the revision `current`; None without `spec.exposure`."""
-    if observed.deployment.spec.exposure is None:
+    exposure = observed.deployment.spec.exposure
+    if exposure is None:
         return None
-    if obstacle := _find_obstacle(observed):
-        return ExposureDecision(obstacle=obstacle)
     reachable = reachable_revision(observed, current)
-    return ExposureDecision(with_tls=reachable is not None and reachable.terminates_tls)
+    with_tls = reachable is not None and reachable.terminates_tls
+    return ExposureDecision(with_tls, _find_obstacle(observed, exposure, with_tls=with_tls))
 
 
-def _find_obstacle(observed: ObservedState) -> Obstacle | None:
-    facts, exposure = observed.exposure, observed.deployment.spec.exposure
-    unavailable = dict(facts.unavailable)
-    if exposure and exposure.ingress and unavailable.get(Kind.INGRESS) == HTTPStatus.FORBIDDEN:
-        return Obstacle(Reason.FORBIDDEN, _FORBIDDEN.format("Ingresses"))
-    if held := [host for host in exposed_hosts(exposure) if host in facts.held_hosts]:
+def exposing_kinds(exposure: Exposure, *, with_tls: bool) -> tuple[Kind, ...]:
+    """The kinds of the children."""
+    if exposure.gateway is None:
+        return (Kind.INGRESS,)
+    return (Kind.HTTP_ROUTE, Kind.GRPC_ROUTE, *((Kind.BACKEND_TLS_POLICY,) if with_tls else ()))
+
+
+def _find_obstacle(observed: ObservedState, exposure: Exposure, *, with_tls: bool) -> Obstacle | None:
+    unavailable = dict(observed.exposure.unavailable)
+    needed = {kind: unavailable[kind] for kind in exposing_kinds(exposure, with_tls=with_tls) if kind in unavailable}
+    if forbidden := _plurals(kind for kind, status in needed.items() if status is HTTPStatus.FORBIDDEN):
+        return Obstacle(Reason.FORBIDDEN, _FORBIDDEN.format(forbidden))
+    if missing := _plurals(kind for kind in needed if kind in ROUTE_KINDS):
+        return Obstacle(Reason.GATEWAY_API_NOT_INSTALLED, GATEWAY_API_MISSING.format(missing))
+    if held := [host for host in exposed_hosts(exposure) if host in observed.exposure.held_hosts]:
         hosts = ", ".join(held)
         return Obstacle(
             Reason.HOST_IN_USE,
@@ -57,3 +76,7 @@ def _find_obstacle(observed: ObservedState) -> Obstacle | None:
             "spec.exposure of the other one",
         )
     return None
+
+
+def _plurals(kinds: Iterable[Kind]) -> str:
+    return ", ".join(_PLURALS[kind] for kind in kinds)

@@ -10,9 +10,11 @@ import re
 from collections.abc import Iterator
 
 from triton_operator.api.errors import InvalidSpecError, Problem
-from triton_operator.api.exposure import Ingress
+from triton_operator.api.exposure import Exposure, Gateway, Ingress
+from triton_operator.api.privacy import TLSMode
 from triton_operator.api.spec import Spec
 from triton_operator.resources.own_secrets import check_secret, own_secrets
+from triton_operator.resources.tls import tls_mode
 
 HOST = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*[.][a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
 """A name with at least two labels. No IP address matches, and no wildcard, which would take the names of others."""
@@ -37,6 +39,11 @@ _OTHER_HOSTS = "adds a host name that nobody checks; use spec.exposure.ingress.h
 _RESERVED = "is reserved for Kubernetes and the operator; the class is spec.exposure.ingress.className"
 _DIVERTING = "sends requests to another server or path; only the profile Open allows it"
 _PLAINTEXT = "must not be false: tokens would be sent without TLS; only the profile Open allows it"
+_NO_BUNDLE = (
+    "is required with the TLS mode {}, because the gateway verifies the certificate of the pods, and the operator does "
+    "not know its authority; name a ConfigMap with the authority in the key ca.crt"
+)
+_NEEDLESS_BUNDLE = "has no effect with the TLS mode {}; remove it"
 _TLS = "is required, because only the profile Open allows clients without TLS; {} uses the controller's certificate"
 
 
@@ -44,10 +51,32 @@ def check_exposure(spec: Spec, name: str) -> None:
     """Raise InvalidSpecError with everything that is wrong; `name` is that of the object."""
     if spec.exposure is None:
         return
-    if spec.exposure.ingress is None:
-        raise InvalidSpecError.of([Problem("spec.exposure", "set ingress, or remove the field")])
-    if problems := list(_of_ingress(spec, spec.exposure.ingress, name)):
+    if problems := list(_problems(spec, spec.exposure, name)):
         raise InvalidSpecError.of(problems)
+
+
+def _problems(spec: Spec, exposure: Exposure, name: str) -> Iterator[Problem]:
+    if (exposure.ingress is None) == (exposure.gateway is None):
+        yield Problem("spec.exposure", "set exactly one of ingress and gateway, or remove the field")
+    if exposure.ingress:
+        yield from _of_ingress(spec, exposure.ingress, name)
+    if exposure.gateway:
+        yield from _of_gateway(spec, exposure.gateway)
+
+
+def _of_gateway(spec: Spec, gateway: Gateway) -> Iterator[Problem]:
+    path, mode = "spec.exposure.gateway", tls_mode(spec)
+    if not gateway.parent_refs:
+        yield Problem(f"{path}.parentRefs", "must name at least one Gateway")
+    if not gateway.hostnames:
+        yield Problem(f"{path}.hostnames", "must contain at least one name, because others use the Gateway too")
+    for index, hostname in enumerate(gateway.hostnames):
+        yield from _of_host(hostname, f"{path}.hostnames[{index}]")
+    has_own = mode in {TLSMode.SECRET, TLSMode.CERT_MANAGER}
+    if has_own and gateway.ca_bundle_config_map_ref is None:
+        yield Problem(f"{path}.caBundleConfigMapRef", _NO_BUNDLE.format(mode))
+    if not has_own and gateway.ca_bundle_config_map_ref:
+        yield Problem(f"{path}.caBundleConfigMapRef", _NEEDLESS_BUNDLE.format(mode))
 
 
 def _of_ingress(spec: Spec, ingress: Ingress, name: str) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from triton_operator.api.conditions import TERMINAL, Reason
 from triton_operator.cluster.errors import ClusterError, ConflictError, DeniedError, InvalidObjectError, NotFoundError
-from triton_operator.cluster.observed import ChildId, Kind
+from triton_operator.cluster.observed import ROUTE_KINDS, ChildId, Kind
 from triton_operator.cluster.shared_objects import SharedKind
 from triton_operator.reconcile.messages import MESSAGE_LIMIT, clip, join
 from triton_operator.reconcile.refused_adoptions import describe_refused
@@ -25,6 +25,12 @@ CERT_MANAGER_MISSING = (
 
 ORPHANED = "Set spec.adopt to Matching if the content is what the operator creates, rename the ModelDeployment, or"
 """What a user can do about objects with the operator's labels and without an owner, besides deleting them."""
+
+GATEWAY_API_MISSING = (
+    "the cluster has no {} (gateway.networking.k8s.io/v1), which spec.exposure.gateway needs; install version 1.4 or "
+    "later of the Gateway API (https://gateway-api.sigs.k8s.io) and a controller that supports it; the operator "
+    "retries automatically"
+)
 
 _MALFORMED = re.compile(r"^failed to (?:create typed patch object|convert new object)\b")
 """The API server responds with 500 to content that violates the schema of its kind (observed with Kubernetes 1.36)."""
@@ -79,6 +85,8 @@ def judge_error(kind: Kind | SharedKind, name: str, error: ClusterError) -> Fail
     """Who caused an error: the user, an admission controller, or the API server."""
     if kind is Kind.CERTIFICATE and isinstance(error, NotFoundError) and not _NO_NAMESPACE.search(error.message):
         return FailedWrite(kind, name, Reason.DEPENDENCY_MISSING, CERT_MANAGER_MISSING)
+    if kind in ROUTE_KINDS and isinstance(error, NotFoundError) and not _NO_NAMESPACE.search(error.message):
+        return FailedWrite(kind, name, Reason.GATEWAY_API_NOT_INSTALLED, GATEWAY_API_MISSING.format(kind))
     if _MALFORMED.match(error.message):
         return FailedWrite(kind, name, Reason.INVALID_SPEC, error.message, permanent=True)
     if isinstance(error, DeniedError) or _DENIED.search(error.message):
@@ -137,7 +145,7 @@ def _describe(group: Sequence[FailedWrite], namespace: str) -> str:
 def _blame(reason: str, kinds: str, message: str) -> str:
     """Who rejected the write, which kinds, and the original error."""
     match reason:
-        case Reason.CERTIFICATE_INVALID | Reason.DEPENDENCY_MISSING:
+        case Reason.CERTIFICATE_INVALID | Reason.DEPENDENCY_MISSING | Reason.GATEWAY_API_NOT_INSTALLED:
             return message
         case Reason.INVALID_SPEC:
             field = _USER_FIELD.search(message)

@@ -109,6 +109,13 @@ def _exposure(assessment: Assessment, callers: JudgedControl) -> JudgedControl:
         )
     if callers.reason != Reason.ENFORCED:
         return callers._replace(name=ControlName.EXPOSURE)
+    if spec.exposure and spec.exposure.gateway:
+        return unknown(
+            ControlName.EXPOSURE,
+            Reason.TLS_NOT_VERIFIABLE,
+            f"only the callers in spec.privacy.clients may call through {hosts}, but whether the listeners of the "
+            "Gateway use TLS cannot be verified",
+        )
     return enforced(ControlName.EXPOSURE, f"only the callers in spec.privacy.clients may call through {hosts}")
 
 

@@ -108,4 +108,31 @@ def test_all_mistakes_are_reported_at_once() -> None:
 
 
 def test_an_empty_exposure_names_the_field_to_set() -> None:
-    assert "spec.exposure: set ingress, or remove the field" in problem_of(exposure={})
+    assert "spec.exposure: set exactly one of ingress and gateway" in problem_of(exposure={})
+
+
+def through(**gateway: Any) -> dict[str, Any]:
+    return {"exposure": {"gateway": {"parentRefs": [{"name": "web"}], "hostnames": [HOST], **gateway}}}
+
+
+def test_one_way_is_chosen() -> None:
+    both = {"exposure": {**through()["exposure"], **exposed()["exposure"]}}
+    assert "spec.exposure: set exactly one of ingress and gateway" in problem_of(**both)
+    validate(a_deployment(**through()).spec, "digits")
+
+
+def test_all_mistakes_about_a_gateway_are_reported_at_once() -> None:
+    """Without a host name, the route would take every name of the Gateway."""
+    problem = problem_of(**through(parentRefs=[], hostnames=["*.example.com", "a.shop.svc"]))
+    assert "spec.exposure.gateway.parentRefs: must name at least one Gateway" in problem
+    assert "gateway.hostnames[0]: must be a DNS name" in problem
+    assert "gateway.hostnames[1]: a.shop.svc is a name inside the cluster" in problem
+    assert "spec.exposure.gateway.hostnames: must contain at least one name" in problem_of(**through(hostnames=[]))
+
+
+def test_the_authority_of_the_users_own_certificate_is_named() -> None:
+    privacy = {"tls": {"mode": "Secret", "secretRef": {"name": "mine"}}}
+    bundle = {"caBundleConfigMapRef": {"name": "company-ca"}}
+    assert "caBundleConfigMapRef: is required with the TLS mode Secret" in problem_of(**through(), privacy=privacy)
+    validate(a_deployment(**through(**bundle), privacy=privacy).spec, "digits")
+    assert "caBundleConfigMapRef: has no effect with the TLS mode Managed" in problem_of(**through(**bundle))

@@ -79,6 +79,50 @@ def test_without_tls_each_protocol_has_its_port_of_the_service() -> None:
     assert "ingressClassName" not in found["digits-http"]["spec"]
 
 
+GATEWAY: Manifest = {
+    "parentRefs": [{"name": "web", "namespace": "infra", "sectionName": "https"}],
+    "hostnames": [HOST],
+}
+
+
+def routes(**spec: Any) -> dict[str, Manifest]:
+    children = render(a_deployment(**spec), SETTINGS)
+    return {child["kind"]: child["spec"] for child in children if "gateway" in child["apiVersion"]}
+
+
+def test_a_gateway_gets_a_route_for_each_protocol_and_verifies_the_pods() -> None:
+    found = routes(exposure={"gateway": GATEWAY}, service={"ports": {"https": {"name": "web", "port": 443}}})
+    assert list(found) == ["BackendTLSPolicy", "HTTPRoute", "GRPCRoute"]
+    policy = found["BackendTLSPolicy"]
+    assert policy["targetRefs"] == [{"group": "", "kind": "Service", "name": "digits", "sectionName": "web"}]
+    assert policy["validation"] == {
+        "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": "triton-operator-ca"}],
+        "hostname": "digits.shop.svc",
+    }
+    parent = {"group": "gateway.networking.k8s.io", "kind": "Gateway", **GATEWAY["parentRefs"][0]}
+    for kind in ("HTTPRoute", "GRPCRoute"):
+        assert (found[kind]["parentRefs"], found[kind]["hostnames"]) == ([parent], [HOST])
+        (rule,) = found[kind]["rules"]
+        assert [(each["name"], each["port"]) for each in rule["backendRefs"]] == [("digits", 443)]
+
+
+def test_routes_lead_to_inference_health_and_metadata_only() -> None:
+    found = routes(exposure={"gateway": GATEWAY})
+    (http,), (grpc,) = found["HTTPRoute"]["rules"], found["GRPCRoute"]["rules"]
+    paths = [(match["path"]["type"], match["path"]["value"]) for match in http["matches"]]
+    assert paths == [("Exact", "/v2"), ("PathPrefix", "/v2/health"), ("PathPrefix", "/v2/models")]
+    methods = [(match["method"]["service"], match["method"]["method"]) for match in grpc["matches"]]
+    inference = [("inference.GRPCInferenceService", method) for method in [*METHODS, "ModelStreamInfer"]]
+    assert methods == [*inference, ("grpc.health.v1.Health", "Check")]
+
+
+def test_without_tls_there_is_no_policy_for_it() -> None:
+    found = routes(exposure={"gateway": GATEWAY}, privacy=WITHOUT_TLS)
+    assert list(found) == ["HTTPRoute", "GRPCRoute"]
+    ports = [found[kind]["rules"][0]["backendRefs"][0]["port"] for kind in found]
+    assert ports == [8000, 8001]
+
+
 def test_an_ingress_opens_nothing_in_the_network_policy() -> None:
     """Positive control: the Ingresses exist."""
     with_ingress = {child["kind"]: child for child in render(a_deployment(exposure={"ingress": INGRESS}), SETTINGS)}
