@@ -15,8 +15,10 @@ import msgspec
 
 from tests.builders import SETTINGS, a_body
 from triton_operator.api.names import (
+    ANNOTATION_FAILED_REVISION,
     ANNOTATION_FILLED,
     ANNOTATION_RECIPE,
+    ANNOTATION_RESTORED_REVISION,
     AUTHORITY_SECRET,
     CA_CONFIG_MAP,
     MANAGER,
@@ -243,6 +245,8 @@ class FakeCluster:
                     replicas=start.replicas if replicas is None else replicas,
                     owns_replicas=replicas is not None,
                     replaces_in_place=_replaces_in_place(manifest["spec"]["strategy"]),
+                    failed_revision=manifest["metadata"].get("annotations", {}).get(ANNOTATION_FAILED_REVISION, ""),
+                    restored_revision=manifest["metadata"].get("annotations", {}).get(ANNOTATION_RESTORED_REVISION, ""),
                 )
             case Kind.REVISION:
                 return RevisionState(

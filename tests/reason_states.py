@@ -70,6 +70,7 @@ STATES: dict[str, State] = {}
 
 _POD = "digits-6d4cf56db6-x7k2p"
 _CACHED: dict[str, Any] = {"modelRepository": {"http": {"url": failed_downloads.URL}}, "cache": {"size": "50Gi"}}
+_BACK_OFF = "ImagePullBackOff"
 _NO_ROOM = (
     "no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
 )
@@ -177,6 +178,23 @@ async def _progress_deadline_exceeded(_: Path) -> World:
     message = 'ReplicaSet "digits-6d4cf56db6" has timed out progressing.'
     late = ObservedCondition(type="Progressing", status="False", reason="ProgressDeadlineExceeded", message=message)
     return await _report_of_the_deployment(world, late)
+
+
+@_state(Reason.ROLLED_BACK)
+async def _rolled_back(_: Path) -> World:
+    world = await _serving(rollout={"rollbackOnFailure": True})
+    old = a_pod(_POD, revision=world.template_hash, ready=True)
+    world.edit(modelRepository={"image": {"reference": "registry.example.com/models:8"}})
+    await world.reconcile()
+    message = 'Back-off pulling image "registry.example.com/models:8"'
+    new = a_pod("digits-7f9b6c5d44-q8w2z", revision=world.template_hash, containers=(waiting(_BACK_OFF, message),))
+    world.roll_out(old, new, updated_replicas=1)
+    await world.reconcile()
+    text = 'ReplicaSet "digits-7f9b6c5d44" has timed out progressing.'
+    late = ObservedCondition(type="Progressing", status="False", reason="ProgressDeadlineExceeded", message=text)
+    await _report_of_the_deployment(world, late)
+    world.roll_out(old)
+    return await _report_of_the_deployment(world, ObservedCondition(type="Progressing", status="True"))
 
 
 @_state(Reason.REPLICAS_DIFFER)

@@ -16,6 +16,7 @@ import pytest
 from tests.apiserver.conftest import Kubectl
 from tests.apiserver.operator_process import OperatorProcess
 from tests.builders import a_body
+from triton_operator.api.names import ANNOTATION_FAILED_REVISION, ANNOTATION_RESTORED_REVISION
 
 Object = dict[str, Any]
 Ask = Callable[..., Any]
@@ -95,9 +96,10 @@ STUCK: Object = {
 class Served:
     """A deployment whose only pod serves, and methods that change the pod's status."""
 
-    def __init__(self, kubectl: Kubectl, namespace: str) -> None:
+    def __init__(self, kubectl: Kubectl, namespace: str, operator: OperatorProcess) -> None:
         self._kubectl = kubectl
         self._namespace = namespace
+        self._operator = operator
 
     def ask(self, *arguments: str, stdin: Object | None = None) -> str:
         return self._kubectl("-n", self._namespace, *arguments, stdin=json.dumps(stdin) if stdin else "")
@@ -127,8 +129,20 @@ class Served:
         change = json.dumps({"status": status})
         self.ask("patch", "deployment", "digits", "--subresource=status", "--type=merge", "-p", change)
 
+    def restart_operator(self) -> None:
+        self._operator.stop()
+        self._operator.start()
+        self._operator.wait_ready()
+
+    def edit(self, spec: Object) -> None:
+        self.ask("patch", "modeldeployment", "digits", "--type=merge", "-p", json.dumps({"spec": spec}))
+
+    def child(self, kind: str, name: str) -> Object:
+        found: Object = json.loads(self.ask("get", kind, name, "-o", "json"))
+        return found
+
     def ready(self) -> Object:
-        body = json.loads(self.ask("get", "modeldeployment", "digits", "-o", "json"))
+        body = self.child("modeldeployment", "digits")
         ready = [each for each in body.get("status", {}).get("conditions", []) if each["type"] == "Ready"]
         return ready[0] if ready else {"status": "", "reason": "", "message": ""}
 
@@ -137,7 +151,7 @@ class Served:
 def served(kubeconfig: Path, kubectl: Kubectl, namespace: str, tmp_path: Path) -> Iterator[Served]:
     with OperatorProcess(kubeconfig, namespace, tmp_path) as process:
         process.wait_ready()
-        served = Served(kubectl, namespace)
+        served = Served(kubectl, namespace, process)
         served.start()
         yield served
 
@@ -172,6 +186,31 @@ def test_a_rollout_that_is_stuck_for_an_unknown_cause_is_told(served: Served) ->
     served.report_deployment(0, STUCK)
     _until(lambda: served.ready()["reason"] == "ProgressDeadlineExceeded", "the deadline is reported")
     assert served.ready()["message"].startswith('ReplicaSet "digits-6d4cf56db6" has timed out progressing; ')
+
+
+def test_a_rollback_is_recorded_with_the_pod_template(served: Served) -> None:
+    """The next operator changes nothing, and the record disappears with the spec that failed."""
+    good = served.child("deployment", "digits")["spec"]["template"]
+    change = {"triton": {"logLevel": "Info"}, "rollout": {"rollbackOnFailure": True}}
+    served.edit(change)
+    _until(lambda: served.child("deployment", "digits")["spec"]["template"] != good, "the new template is applied")
+    served.report_deployment(1, STUCK)
+    _until(lambda: served.child("deployment", "digits")["spec"]["template"] == good, "the old template is back")
+    served.report_deployment(1)
+    _until(lambda: served.ready()["reason"] == "RolledBack", "it is Ready again")
+    before = served.child("deployment", "digits")["metadata"]
+    rollback = served.child("modeldeployment", "digits")["status"]["rollout"]["rollback"]
+    assert before["annotations"][ANNOTATION_FAILED_REVISION] == rollback["failedRevision"]
+    assert before["annotations"][ANNOTATION_RESTORED_REVISION] == rollback["restoredRevision"]
+    served.restart_operator()
+    served.edit({"replicas": 2})
+    _until(lambda: served.child("deployment", "digits")["spec"]["replicas"] == 2, "the next operator works on it")
+    assert served.child("deployment", "digits")["spec"]["template"] == good
+    served.edit({"triton": None})
+    _until(
+        lambda: not served.child("deployment", "digits")["metadata"].get("annotations"), "the record has disappeared"
+    )
+    assert served.child("deployment", "digits")["spec"]["template"] == good
 
 
 def _until(look: Callable[[], Any], what: str) -> None:

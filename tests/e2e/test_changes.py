@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 
+from hack.cluster.handle import Cluster
+from tests.e2e.private_callers import client_of
 from tests.kube import Kube, Object
+from tests.proxy.load import over_grpc, over_http, under_load, wait_for_requests
+from tests.served import serve
+from tests.tritonctl import tritonctl
+from triton_operator.api.names import LABEL_REVISION
 
 NAME = "linear-regression"
+DEADLINE_SECONDS = 60
 REPAIR_SECONDS = 180.0
 """Far below the ten minutes between two resyncs, so a watch has reported the change."""
 
@@ -108,6 +116,44 @@ def test_kubectl_rollout_restart_works(kube: Kube) -> None:
     kube.wait_ready(NAME)
 
 
+def test_a_bad_model_is_rolled_back_and_no_request_fails(
+    kube: Kube, node: Cluster, measured: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The old pod serves all the time. `tritonctl rollout undo` makes the spec match it again."""
+    kube.patch("modeldeployment", NAME, {"spec": {"lifecycle": {"startupTimeoutSeconds": 50}}})
+    good = kube.wait_ready(NAME)
+    before, template = _serving_uids(kube), _revision(kube)
+    with serve(node, kube, NAME) as served, under_load(client_of(served, ""), over_http, over_grpc) as loads:
+        rollout = {"rollbackOnFailure": True, "progressDeadlineSeconds": DEADLINE_SECONDS}
+        models = [*good["spec"]["models"], {"name": "absent"}]
+        kube.patch("modeldeployment", NAME, {"spec": {"models": models, "rollout": rollout}})
+        kube.wait_reason(NAME, "ModelNotFound")
+        (new,) = _serving_uids(kube) - before
+        (created,) = (pod["metadata"] for pod in kube.list("pods") if pod["metadata"]["uid"] == new)
+        kube.wait(lambda: _revision(kube) == template, "the template of the good revision is back")
+        since_creation = datetime.now(UTC) - datetime.fromisoformat(created["creationTimestamp"])
+        body = kube.wait_ready(NAME)
+        assert (kube.condition(NAME) or {})["reason"] == "RolledBack"
+        rollback = body["status"]["rollout"]["rollback"]
+        assert rollback["restoredRevision"] == body["status"]["lastReadyRevision"]
+        assert "ModelNotFound" in rollback["message"]
+        assert "RolledBack" in [event["reason"] for event in kube.list("events.events.k8s.io")]
+        where = ("-n", kube.namespace, "--kubeconfig", node.kubeconfig)
+        undone = tritonctl(capsys, "rollout", "undo", NAME, *where)
+        assert undone.code == 0, undone.err
+        kube.wait(lambda: (kube.condition(NAME) or {}).get("reason") == "Serving", "the spec is served")
+        wait_for_requests(loads, 500)
+    late = since_creation.total_seconds() - DEADLINE_SECONDS
+    sent = ", ".join(f"{load.requests} {load.name}" for load in loads)
+    measured(
+        f"rolled back {late:.1f} s after the deadline; {sent} requests, {sum(len(x.failures) for x in loads)} failed"
+    )
+    assert [load.failures for load in loads] == [[], []]
+    assert late < 10
+    assert _serving_uids(kube) == before
+    assert (kube.get("modeldeployment", NAME) or {})["spec"]["models"] == good["spec"]["models"]
+
+
 def test_a_quota_that_fits_exactly_does_not_stop_a_rollout(kube: Kube) -> None:
     """Kubernetes refuses a second pod, so the old one stops first, and the next rollout begins with a new pod again."""
     kube.apply(
@@ -143,6 +189,11 @@ def test_deletion_removes_every_child(kube: Kube, model_deployment: Callable[...
     kube.wait(lambda: len(kube.list(kinds, selector)) >= 10, "children are there")
     kube.delete("modeldeployment", "short-lived")
     kube.wait(lambda: not kube.list(kinds, selector), "nothing is left", 90)
+
+
+def _revision(kube: Kube) -> object:
+    template = (kube.get("deployment", NAME) or {})["spec"]["template"]
+    return template["metadata"]["labels"][LABEL_REVISION]
 
 
 def _surge(kube: Kube) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 READY = "Ready"
 """The current generation is fully served: every desired replica has every model. Otherwise, the first failing reason.
 
+After a rollback, it is True with the reason RolledBack when the restored pods serve, and Stalled is True as well.
 If the user requests no replicas (`suspend`, `replicas: 0`), it is True when no pod is left, and `Available` is False.
 """
 
@@ -59,6 +60,7 @@ class Reason:
 
     SERVING = "Serving"  # Ready=True: every replica has loaded every model.
     ROLLING_OUT = "RollingOut"  # Pods of the current generation are still starting, and no error has occurred.
+    ROLLED_BACK = "RolledBack"  # Ready=True: the revision of the spec failed, and pods of an earlier one serve.
     ROLLOUT_PAUSED = "RolloutPaused"  # `spec.rollout.paused` is set, and the rollout is unfinished.
     SUSPENDED = "Suspended"  # `spec.suspend` is set. Ready is True when no pod is left.
     SCALED_TO_ZERO = "ScaledToZero"  # `spec.replicas` is 0. Ready is True when no pod is left.
@@ -223,6 +225,7 @@ TERMINAL = _REFUSED_MODELS | frozenset(
         Reason.SERVER_ARGUMENT_INVALID,
         Reason.FORBIDDEN,
         Reason.PROGRESS_DEADLINE_EXCEEDED,
+        Reason.ROLLED_BACK,
         Reason.REPLICAS_DIFFER,
     }
 )

@@ -51,6 +51,10 @@ ANNOTATION_POLICY = f"{GROUP}/proxy-policy"
 ANNOTATION_RESTARTED = f"{GROUP}/restarted-at"
 """On serving pods: the value of `spec.rollout.restartedAt`, if it is set."""
 
+ANNOTATION_FAILED_REVISION = f"{GROUP}/failed-revision"
+ANNOTATION_RESTORED_REVISION = f"{GROUP}/restored-revision"
+"""On the Deployment after a rollback: the ControllerRevisions that failed and that it runs instead."""
+
 COMPONENT_SERVER = "server"
 COMPONENT_CACHE = "cache"
 TRACK_STABLE = "stable"

@@ -38,6 +38,7 @@ class Rollout(Struct, frozen=True):
     max_unavailable: int | str | None = None
     paused: bool = False
     progress_deadline_seconds: int | None = None
+    rollback_on_failure: bool = False
     revision_history_limit: int | None = None
     revision_policy: RevisionPolicy = RevisionPolicy.PINNED
     restarted_at: str | None = None

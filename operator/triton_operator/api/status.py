@@ -164,11 +164,23 @@ class RolloutMethod(StrEnum):
     IN_PLACE = "InPlace"
 
 
-class RolloutStatus(Struct, frozen=True):
-    """A rollout that has not finished; `message` reports why it uses this method, "" if the spec requests it."""
+class Rollback(Struct, frozen=True):
+    """The pods are not those of the spec: its revision failed. Both are names of ControllerRevisions."""
 
-    method: RolloutMethod
+    failed_revision: str
+    restored_revision: str
     message: str = ""
+
+
+class RolloutStatus(Struct, frozen=True):
+    """A rollout that has not finished; `message` reports why it uses this method, "" if the spec requests it.
+
+    After a rollback that has finished, `method` is None.
+    """
+
+    method: RolloutMethod | None = None
+    message: str = ""
+    rollback: Rollback | None = None
 
 
 class UpgradeState(StrEnum):
@@ -198,7 +210,10 @@ class Failure(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True, omit_defaults=False):
-    """The last observed state; `observed_generation` is the generation of the spec that it describes."""
+    """The last observed state; `observed_generation` is the generation of the spec that it describes.
+
+    `last_ready_revision` is the ControllerRevision whose pods were Ready last, "" before the first one.
+    """
 
     observed_generation: int
     replicas: int = 0
@@ -208,6 +223,7 @@ class Status(Struct, frozen=True, omit_defaults=False):
     models: tuple[ModelStatus, ...] = ()
     endpoints: Endpoints = Endpoints()
     revisions: tuple[RevisionStatus, ...] = ()
+    last_ready_revision: str = ""
     rollout: RolloutStatus | None = None
     upgrade: UpgradeStatus | None = None
     cache: CacheStatus | None = None

@@ -68,6 +68,7 @@ class DeploymentState(Record, frozen=True, kw_only=True):
 
     `scaled_by` is the field manager that set it through `/scale`, as every autoscaler does; "" without one.
     `replaces_in_place`: by its strategy, an old pod stops before a new one starts.
+    `failed_revision` and `restored_revision` are the annotations of a rollback, "" without one.
     """
 
     generation: int
@@ -75,6 +76,8 @@ class DeploymentState(Record, frozen=True, kw_only=True):
     owns_replicas: bool
     scaled_by: str = ""
     replaces_in_place: bool = False
+    failed_revision: str = ""
+    restored_revision: str = ""
     observed_generation: int = 0
     current_replicas: int = 0
     updated_replicas: int = 0

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from triton_operator.api.names import LABEL_DEPLOYMENT, MANAGER, SCALE_MANAGER, content_hash
+from triton_operator.api.names import (
+    ANNOTATION_FAILED_REVISION,
+    ANNOTATION_RESTORED_REVISION,
+    LABEL_DEPLOYMENT,
+    MANAGER,
+    SCALE_MANAGER,
+    content_hash,
+)
 from triton_operator.cluster.autoscaler_projection import project_autoscaler
 from triton_operator.cluster.deep_json import decode_any_depth
 from triton_operator.cluster.exposure_projection import project_exposure
@@ -159,6 +166,8 @@ def _state(kind: Kind, stored: StoredChild) -> State | None:
                 owns_replicas=_owns_replicas(stored.metadata),
                 scaled_by=_scaled_by(stored.metadata),
                 replaces_in_place=spec.strategy.replaces_in_place,
+                failed_revision=stored.metadata.annotations.get(ANNOTATION_FAILED_REVISION, ""),
+                restored_revision=stored.metadata.annotations.get(ANNOTATION_RESTORED_REVISION, ""),
                 observed_generation=status.observed_generation,
                 current_replicas=status.replicas,
                 updated_replicas=status.updated_replicas,

@@ -98,7 +98,12 @@ class ChildReconciler:
             return before
         snapshot = self._cache.snapshot(key, before.now)
         after = observe(snapshot, before.deployment, memory.applied_uids(), before.now)
-        return after._replace(other_autoscalers=before.other_autoscalers, room=before.room, has_turn=before.has_turn)
+        return after._replace(
+            other_autoscalers=before.other_autoscalers,
+            room=before.room,
+            has_turn=before.has_turn,
+            rollback=before.rollback,
+        )
 
 
 def _converged(desired: DesiredState, after: ObservedState, memory: Memory, proxy: ProxyInputs) -> PlanInput | None:

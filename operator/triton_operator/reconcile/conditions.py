@@ -121,6 +121,6 @@ def _reconciling(ready: Verdict) -> Verdict:
 
 
 def _stalled(ready: Verdict) -> Verdict:
-    if ready.status is Truth.FALSE and ready.reason in TERMINAL:
+    if ready.reason in TERMINAL:
         return Verdict(Truth.TRUE, ready.reason, ready.message)
     return Verdict(Truth.FALSE, Reason.SETTLED)

@@ -104,7 +104,7 @@ def _exposure(observed: ObservedState, revision: Revision) -> list[Manifest]:
 def _keep(observed: ObservedState, current: Revision | None, replicas: ReplicaDecision) -> list[Manifest]:
     """The children of the current revision; none if they depend on what cannot be rendered."""
     try:
-        return _build(observed, current, replicas) if current else []
+        return _build(observed, current, replicas, is_kept=True) if current else []
     except Exception:  # the status still reports what is wrong
         log.exception("cannot render the current revision of %s/%s", *_name_of(observed))
         return []
@@ -124,7 +124,7 @@ def _choose_revision(observed: ObservedState, current: Revision | None, settings
     if current is None or not current.is_rendered_from(deployment.spec):
         return render_new_revision(deployment, settings), False
     check_air_gap(deployment.spec)
-    if deployment.spec.rollout.revision_policy is not RevisionPolicy.LATEST:
+    if deployment.spec.rollout.revision_policy is not RevisionPolicy.LATEST or observed.rollback:
         return current, False
     if observed.has_turn:
         newest = render_new_revision(deployment, settings)
@@ -154,9 +154,10 @@ def _build_in_order(
     caching = observed.caching
     cache = build_cache(observed.deployment, caching.generation, settings.operator_image) if caching else ()
     if revision is current or not _has_to_wait(observed, revision):
-        return _build(observed, revision, replicas, cache, policy)
+        is_kept = revision is current and (observed.rollback is None or observed.rollback.is_of_spec)
+        return _build(observed, revision, replicas, cache, policy, is_kept=is_kept)
     if current:
-        return _build(observed, current, replicas, cache, policy)
+        return _build(observed, current, replicas, cache, policy, is_kept=True)
     return without_pods(_build(observed, revision, replicas, cache, policy))
 
 
@@ -180,8 +181,11 @@ def _build(
     replicas: ReplicaDecision,
     cache: Sequence[Manifest] = (),
     policy: ProxyPolicy | None = None,
+    *,
+    is_kept: bool = False,
 ) -> list[Manifest]:
-    number = revision_number(observed, revision)
+    """Every child with this revision; `is_kept`: it is what the pods run, even after a rollback."""
+    number = revision_number(observed, revision, is_kept=is_kept)
     return build_children(
         observed.deployment,
         revision,
@@ -191,4 +195,5 @@ def _build(
         policy=policy,
         older=older_revisions(observed, revision),
         in_place=decide_in_place(observed, revision.summary()),
+        rollback=observed.rollback.state if observed.rollback and is_kept else None,
     )

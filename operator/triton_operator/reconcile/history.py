@@ -26,12 +26,32 @@ class PastRevision(NamedTuple):
 
 
 def current_revision(observed: ObservedState) -> Revision | None:
-    """The newest revision in the cluster; one with invalid content is skipped."""
-    for _, state in _newest_first(observed):
+    """The newest revision in the cluster, or the one to which it was rolled back; invalid content is skipped."""
+    restored = observed.rollback.state.restored_revision if observed.rollback else ""
+    for child, state in _newest_first(observed):
+        if restored and child.name != restored:
+            continue
         try:
             return decode_revision(state.data)
         except msgspec.DecodeError:
             continue
+    return None
+
+
+def newest_revision(observed: ObservedState) -> tuple[str, Revision] | None:
+    """The newest readable revision, and the name of its object."""
+    for child, state in _newest_first(observed):
+        with contextlib.suppress(msgspec.DecodeError):
+            return child.name, decode_revision(state.data)
+    return None
+
+
+def find_revision(observed: ObservedState, name: str) -> Revision | None:
+    """The revision in the object with this name, None if it does not exist or cannot be read."""
+    for child, state in _newest_first(observed):
+        if child.name == name:
+            with contextlib.suppress(msgspec.DecodeError):
+                return decode_revision(state.data)
     return None
 
 
@@ -58,15 +78,18 @@ def older_revisions(observed: ObservedState, current: Revision | None) -> tuple[
     return tuple(found.values())
 
 
-def revision_number(observed: ObservedState, revision: Revision) -> int:
-    """The number of its ControllerRevision, or one more than the newest if it is not the newest yet."""
-    newest = next(iter(_newest_first(observed)), None)
-    if newest is None:
+def revision_number(observed: ObservedState, revision: Revision, *, is_kept: bool = False) -> int:
+    """The number of its ControllerRevision, or one more than the newest if it is not the newest yet.
+
+    With `is_kept`, an older revision keeps its number, because the newest one is only rolled back.
+    """
+    found, name = _newest_first(observed), revision.object_name(observed.deployment.metadata.name)
+    if not found:
         return observed.deployment.metadata.generation
-    child, state = newest
-    if child.name == revision.object_name(observed.deployment.metadata.name):
-        return state.number
-    return max(observed.deployment.metadata.generation, state.number + 1)
+    for child, state in found if is_kept else found[:1]:
+        if child.name == name:
+            return state.number
+    return max(observed.deployment.metadata.generation, found[0][1].number + 1)
 
 
 def reachable_revision(observed: ObservedState, current: RevisionSummary | None) -> RevisionSummary | None:
@@ -82,13 +105,27 @@ def kept_for_rollback(observed: ObservedState, current: str) -> frozenset[ChildI
     """The newest revisions other than `current` (an object name), all with pods, and what these and `current` mount."""
     past, with_pods = past_revisions(observed), revisions_of_pods(observed.pods)
     others = [revision for revision in past if revision.name != current]
-    limit = old_revisions(observed.deployment.spec)
-    kept = [each for place, each in enumerate(others) if place < limit or each.summary.template_hash in with_pods]
+    limit, needed = old_revisions(observed.deployment.spec), _needed_for_rollback(observed)
+    kept = [
+        each
+        for place, each in enumerate(others)
+        if place < limit or each.name in needed or each.summary.template_hash in with_pods
+    ]
     mounting = [*kept, *(revision for revision in past if revision.name == current)]
     revisions = {(Kind.REVISION, revision.name) for revision in kept}
     configs = {(Kind.CONFIG_MAP, revision.summary.config_name) for revision in mounting}
     claims = {(Kind.CLAIM, revision.summary.claim_name) for revision in mounting if revision.summary.claim_name}
     return frozenset(revisions | configs | claims)
+
+
+def _needed_for_rollback(observed: ObservedState) -> frozenset[str]:
+    """The revisions that a rollback refers to, and the one to which the next may return."""
+    needed = set()
+    if observed.rollback:
+        needed |= {observed.rollback.state.failed_revision, observed.rollback.state.restored_revision}
+    if observed.deployment.spec.rollout.rollback_on_failure and observed.status:
+        needed.add(observed.status.last_ready_revision)
+    return frozenset(needed)
 
 
 def _newest_first(observed: ObservedState) -> list[tuple[Child, RevisionState]]:

@@ -12,7 +12,7 @@ from triton_operator.cluster.observed import Child, ChildId, OtherAutoscaler
 from triton_operator.reconcile.caching import Caching
 from triton_operator.reconcile.exposure import ExposureDecision, decide_exposure
 from triton_operator.reconcile.failed_writes import FailedWrite
-from triton_operator.reconcile.observed_state import ObservedState
+from triton_operator.reconcile.observed_state import ObservedState, StandingRollback
 from triton_operator.reconcile.pods import revisions_of_pods
 from triton_operator.reconcile.replicas import ReplicaDecision, decide_replicas
 from triton_operator.reconcile.rollout import decide_in_place
@@ -53,6 +53,7 @@ class PlanInput(NamedTuple):
     """Everything that a plan depends on; equal inputs lead to equal plans.
 
     `older` are the hashes of older revisions that still have pods, `upgrades`: it is the turn of an outdated one.
+    `rollback` is what the pods run instead of the newest revision.
     """
 
     deployment: ModelDeployment
@@ -64,6 +65,7 @@ class PlanInput(NamedTuple):
     proxy: ProxyInputs
     exposure: ExposureDecision | None
     upgrades: bool = False
+    rollback: StandingRollback | None = None
 
 
 class Converged(NamedTuple):
@@ -118,7 +120,16 @@ def plan_input(observed: ObservedState, proxy: ProxyInputs, revision: RevisionSu
     exposure = decide_exposure(observed, revision)
     upgrades = observed.is_outdated and observed.has_turn
     return PlanInput(
-        observed.deployment, older, children, replicas, in_place, observed.caching, proxy, exposure, upgrades
+        observed.deployment,
+        older,
+        children,
+        replicas,
+        in_place,
+        observed.caching,
+        proxy,
+        exposure,
+        upgrades,
+        observed.rollback,
     )
 
 

@@ -14,7 +14,7 @@ from triton_operator.api.adoption import Adopt
 from triton_operator.api.names import CA_CONFIG_MAP, selector_labels
 from triton_operator.api.network_probe import NetworkProbe
 from triton_operator.api.spec import ModelDeployment
-from triton_operator.api.status import Status
+from triton_operator.api.status import Rollback, Status
 from triton_operator.cluster.exposure_facts import NO_FACTS, ExposureFacts
 from triton_operator.cluster.object_cache import Snapshot
 from triton_operator.cluster.observed import (
@@ -42,6 +42,16 @@ PENDING_GRACE = timedelta(seconds=5)
 """How long a pod may stay in ContainerCreating before its Events are read."""
 
 
+class StandingRollback(NamedTuple):
+    """A rollback in the cluster; `is_of_spec`: the spec is still the one whose revision failed.
+
+    Otherwise, it lasts only until the revision of the new spec can be applied.
+    """
+
+    state: Rollback
+    is_of_spec: bool
+
+
 class ObservedState(NamedTuple):
     """One deployment with its own children, its serving pods, those of its Jobs, and Events about what is stuck.
 
@@ -54,6 +64,8 @@ class ObservedState(NamedTuple):
     `orphans` are objects with our label and no owner, or a deleted one; `adoption` decides whether they become ours,
     `is_outdated`: with the revision policy Latest, the running operator renders other pods, and
     `has_turn`: it may apply them now (`upgrades`).
+    `rollback` is what the pods run instead of the newest revision, and `deployment` then has the spec of these pods;
+    `why_no_rollback` is why there is none although the newest revision failed, see `rollback`.
     """
 
     deployment: ModelDeployment
@@ -73,6 +85,8 @@ class ObservedState(NamedTuple):
     exposure: ExposureFacts = NO_FACTS
     is_outdated: bool = False
     has_turn: bool = False
+    rollback: StandingRollback | None = None
+    why_no_rollback: str = ""
 
     @property
     def deployment_child(self) -> Child | None:

@@ -39,11 +39,27 @@ def judge_ready(assessment: Assessment) -> Verdict:
     for check in _CHECKS:
         verdict = check(assessment)
         if verdict:
-            return verdict
+            return _with_rollback(verdict, assessment)
     count = assessment.desired_replicas
     pods = "1 replica has" if count == 1 else f"{count} replicas have"
+    if rollback := assessment.observed.rollback:
+        restored = f"pods of revision {rollback.state.restored_revision} serve instead: {pods} every model loaded"
+        remedy = "change the spec, or set spec.rollout.restartedAt to try again"
+        return Verdict(Truth.TRUE, Reason.ROLLED_BACK, join(rollback.state.message, restored, remedy))
     paused = "spec.rollout.paused is set, so pods stay as they are" if _is_paused(assessment) else ""
     return Verdict(Truth.TRUE, Reason.SERVING, join(f"{pods} every model loaded", paused))
+
+
+def _with_rollback(verdict: Verdict, assessment: Assessment) -> Verdict:
+    """The verdict with what became of spec.rollout.rollbackOnFailure."""
+    observed = assessment.observed
+    if observed.rollback:
+        about = (
+            f"rolled back to revision {observed.rollback.state.restored_revision}: {observed.rollback.state.message}"
+        )
+    else:
+        about = f"not rolled back: {observed.why_no_rollback}" if observed.why_no_rollback else ""
+    return verdict._replace(message=join(verdict.message, about))
 
 
 def _make_sure_the_spec_is_accepted(assessment: Assessment) -> Verdict | None:
@@ -123,7 +139,9 @@ def _make_sure_no_pod_fails(assessment: Assessment) -> Verdict | None:
 
 def _make_sure_the_rollout_is_not_paused(assessment: Assessment) -> Verdict | None:
     """Only an unfinished rollout is a reason: other pods are not affected by the pause."""
-    is_complete = assessment.rollout is None and len(assessment.pods) >= assessment.desired_replicas
+    is_complete = (assessment.rollout is None or assessment.rollout.method is None) and len(
+        assessment.pods
+    ) >= assessment.desired_replicas
     if not _is_paused(assessment) or is_complete:
         return None
     message = join(

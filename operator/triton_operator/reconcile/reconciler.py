@@ -30,6 +30,7 @@ from triton_operator.reconcile.memory import Converged, Memory, plan_input
 from triton_operator.reconcile.next_pass import next_pass_delay
 from triton_operator.reconcile.observed_state import ObservedState, find_stuck, observe, read_events
 from triton_operator.reconcile.other_autoscalers import find_other_autoscalers
+from triton_operator.reconcile.rollback import with_rollback
 from triton_operator.reconcile.rollout import next_room
 from triton_operator.reconcile.status import derive_status
 from triton_operator.reconcile.transitions import events_for
@@ -139,11 +140,13 @@ class Reconciler:
 
     def _observe(self, snapshot: Snapshot, deployment: ModelDeployment, memory: Memory) -> ObservedState:
         observed = observe(snapshot, deployment, memory.applied_uids(), self._clock())
-        return observed._replace(
-            other_autoscalers=memory.other_autoscalers,
-            room=memory.room,
-            is_outdated=memory.is_outdated,
-            has_turn=memory.has_turn,
+        return with_rollback(
+            observed._replace(
+                other_autoscalers=memory.other_autoscalers,
+                room=memory.room,
+                is_outdated=memory.is_outdated,
+                has_turn=memory.has_turn,
+            )
         )
 
     async def _add_events(self, observed: ObservedState) -> ObservedState:

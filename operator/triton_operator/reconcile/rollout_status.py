@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from triton_operator.api.rollout import Strategy
 from triton_operator.api.status import RolloutMethod, RolloutStatus
 from triton_operator.reconcile.observed_state import ObservedState
@@ -10,7 +12,14 @@ from triton_operator.resources.revision import RevisionSummary
 
 
 def derive_rollout(observed: ObservedState, current: RevisionSummary | None) -> RolloutStatus | None:
-    """The rollout to the revision `current`; None if it has finished."""
+    """The rollout to the revision `current`, and the rollback to it; None if there is neither."""
+    rollout = _derive_unfinished(observed, current)
+    if observed.rollback is None:
+        return rollout
+    return msgspec.structs.replace(rollout or RolloutStatus(), rollback=observed.rollback.state)
+
+
+def _derive_unfinished(observed: ObservedState, current: RevisionSummary | None) -> RolloutStatus | None:
     state = observed.deployment_state
     if state is None or current is None or not is_unfinished(observed, current.template_hash):
         return None

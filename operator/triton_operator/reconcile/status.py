@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
+from triton_operator.api.conditions import READY, Reason
 from triton_operator.api.spec import Spec
 from triton_operator.api.status import (
     CacheStatus,
@@ -44,7 +47,8 @@ def derive_status(assessment: Assessment) -> Status:
     deployment = observed.deployment
     state = assessment.state
     controls = judge_controls(assessment)
-    conditions = _conditions(judge_all(assessment, controls), assessment)
+    verdicts = judge_all(assessment, controls)
+    conditions = _conditions(verdicts, assessment)
     return Status(
         observed_generation=deployment.metadata.generation,
         replicas=state.current_replicas if state else 0,
@@ -60,6 +64,7 @@ def derive_status(assessment: Assessment) -> Status:
         ),
         endpoints=derive_endpoints(observed, reachable_revision(observed, assessment.revision)),
         revisions=_revisions(assessment),
+        last_ready_revision=_last_ready(assessment, verdicts[READY]),
         rollout=_clipped(assessment.rollout),
         cache=_cache(assessment),
         privacy=_privacy(controls, assessment),
@@ -89,7 +94,17 @@ def _revisions(assessment: Assessment) -> tuple[RevisionStatus, ...]:
 
 
 def _clipped(rollout: RolloutStatus | None) -> RolloutStatus | None:
-    return RolloutStatus(rollout.method, clip(rollout.message)) if rollout else None
+    return msgspec.structs.replace(rollout, message=clip(rollout.message)) if rollout else None
+
+
+def _last_ready(assessment: Assessment, ready: Verdict) -> str:
+    """The revision that is Ready now, or was last."""
+    previous, current = assessment.observed.status, assessment.revision
+    known = previous.last_ready_revision if previous else ""
+    if current is None or ready.reason not in {Reason.SERVING, Reason.ROLLED_BACK}:
+        return known
+    past = past_revisions(assessment.observed)
+    return next((each.name for each in past if each.summary.template_hash == current.template_hash), known)
 
 
 def _cache(assessment: Assessment) -> CacheStatus | None:

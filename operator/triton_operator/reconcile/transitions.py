@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from triton_operator.api.conditions import READY, Reason
-from triton_operator.api.status import Condition, RolloutMethod, Status, Truth
+from triton_operator.api.status import Condition, Rollback, RolloutMethod, Status, Truth
 
 _QUIET = frozenset({Reason.ROLLING_OUT, Reason.ROLLOUT_PAUSED, Reason.CACHING, Reason.SUSPENDED, Reason.SCALED_TO_ZERO})
 """Reasons that the user requested, so they are not warnings."""
@@ -27,7 +27,7 @@ def events_for(old: Status | None, new: Status) -> list[NewEvent]:
 
     Of the conditions, only Ready counts, because it has the reason of the first failure, Accepted included.
     """
-    return [*_of_rollout(old, new), *_of_ready(old, new)]
+    return [*_of_rollout(old, new), *_of_rollback(old, new), *_of_ready(old, new)]
 
 
 def _of_rollout(old: Status | None, new: Status) -> list[NewEvent]:
@@ -36,6 +36,19 @@ def _of_rollout(old: Status | None, new: Status) -> list[NewEvent]:
         return []
     message = new.rollout.message if new.rollout else ""
     return [NewEvent("Normal", Reason.REPLACING_IN_PLACE, message)] if message else []
+
+
+def _of_rollback(old: Status | None, new: Status) -> list[NewEvent]:
+    """The operator returns to an earlier revision."""
+    rollback = _rollback(new)
+    if rollback is None or _rollback(old) == rollback:
+        return []
+    message = f"{rollback.message}; the operator returns to revision {rollback.restored_revision}"
+    return [NewEvent("Warning", Reason.ROLLED_BACK, message)]
+
+
+def _rollback(status: Status | None) -> Rollback | None:
+    return status.rollout.rollback if status and status.rollout else None
 
 
 def _is_in_place(status: Status) -> bool:
@@ -51,6 +64,8 @@ def _of_ready(old: Status | None, new: Status) -> list[NewEvent]:
 
 
 def _is_news(before: Condition | None, after: Condition) -> bool:
+    if after.reason == Reason.ROLLED_BACK:
+        return False  # Reported when it began.
     if before is None:
         return after.reason not in _QUIET
     return (before.status, before.reason) != (after.status, after.reason)

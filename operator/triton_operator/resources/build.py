@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from triton_operator.api.privacy import TLSMode
 from triton_operator.api.spec import ModelDeployment
+from triton_operator.api.status import Rollback
 from triton_operator.resources.air_gap import check_air_gap
 from triton_operator.resources.autoscaler import build_autoscaler
 from triton_operator.resources.cache import build_cache, first_generation
@@ -65,6 +66,7 @@ def build_children(  # noqa: PLR0913 -- everything that decides about children
     policy: ProxyPolicy | None = None,
     older: Sequence[Revision] = (),
     in_place: bool = False,
+    rollback: Rollback | None = None,
 ) -> list[Manifest]:
     """Every child but those of `spec.exposure`, in the order of creation: what pods need comes before the Deployment.
 
@@ -72,7 +74,7 @@ def build_children(  # noqa: PLR0913 -- everything that decides about children
     `policy` is that of the sidecar `proxy`; if it is None, for example because a key in the spec cannot be used, the
     proxy's ConfigMap is not part of the result. `older` are the revisions that still have pods. Their ports and the
     policy of their proxy stay in the result, so that changing the TLS mode causes no outage. `in_place`: the strategy
-    Auto stops an old pod before it starts a new one.
+    Auto stops an old pod before it starts a new one. `rollback`: the revision is not that of the spec.
     """
     spec = deployment.spec
     revisions = [revision, *older]
@@ -93,7 +95,7 @@ def build_children(  # noqa: PLR0913 -- everything that decides about children
     children += [
         build_service(deployment, ports),
         build_headless_service(deployment, ports),
-        build_deployment(deployment, revision, replicas, in_place=in_place),
+        build_deployment(deployment, revision, replicas, in_place=in_place, rollback=rollback),
     ]
     if spec.autoscaling and not spec.suspend:
         children.append(build_autoscaler(deployment, spec.autoscaling))

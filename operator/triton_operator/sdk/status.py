@@ -48,7 +48,7 @@ def judge(deployment: dict[str, Any]) -> DeploymentStatus:
         ready=ready,
         reason=reason,
         message=message,
-        stalled=current and not ready and stalled is not None and stalled.status is Truth.TRUE,
+        stalled=current and stalled is not None and stalled.status is Truth.TRUE,
         details=details,
     )
 

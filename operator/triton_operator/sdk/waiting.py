@@ -30,10 +30,10 @@ def wait_until_ready(
             found = judge(deployment)
             if on_progress and (last is None or (found.reason, found.message) != (last.reason, last.message)):
                 on_progress(found)
+            if found.stalled:  # After a rollback it is Ready, too, but with the pods of an earlier revision.
+                raise NotReadyError(_name(found), found.reason, found.message, stalled=True)
             if found.ready:
                 return found
-            if found.stalled:
-                raise NotReadyError(_name(found), found.reason, found.message, stalled=True)
             last = found
     if last is None:
         raise NotReadyError(
