@@ -17,6 +17,7 @@ from triton_operator.api.model import Model
 from triton_operator.api.model_config import InstanceKind
 from triton_operator.api.quantity import format_bytes, parse_bytes
 from triton_operator.api.spec import Spec
+from triton_operator.errors import TritonOperatorError
 
 
 class Demand(NamedTuple):
@@ -27,7 +28,7 @@ class Demand(NamedTuple):
     fixed: tuple[int, ...] | None = None
 
 
-class NoRoomError(Exception):
+class NoRoomError(TritonOperatorError):
     """There is no GPU with enough free memory for a model; the message names it."""
 
 
