@@ -14,7 +14,7 @@ from typing import NamedTuple
 from triton_operator.certificates.authority import Authority, is_signed_by
 from triton_operator.certificates.facts import CertificateFacts
 from triton_operator.certificates.rotation import Authorities
-from triton_operator.certificates.serving import Issued, issue
+from triton_operator.certificates.serving import IssuedCertificate, issue
 from triton_operator.certificates.serving_data import ServingData, encode_pair, without_pair
 from triton_operator.certificates.state import Judgement, Need, Wanted, judge
 
@@ -86,7 +86,7 @@ def issue_all(
     plan: CertificatePlan,
     authority: Authority,
     now: datetime,
-    issue_one: Callable[[Authority, tuple[str, ...], datetime], Issued] = issue,
+    issue_one: Callable[[Authority, tuple[str, ...], datetime], IssuedCertificate] = issue,
 ) -> dict[str, str | None]:
     """A merge patch of the Secret's data."""
     data: dict[str, str | None] = {key: None for name in plan.obsolete for key in without_pair(name)}

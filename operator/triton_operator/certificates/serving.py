@@ -27,14 +27,16 @@ SERVING_LIFE = timedelta(days=90)
 _COMMON_NAME_LENGTH = 64
 
 
-class Issued(NamedTuple):
+class IssuedCertificate(NamedTuple):
     """A certificate and its key, PEM."""
 
     certificate: bytes
     key: bytes
 
 
-def issue(authority: Authority, names: tuple[str, ...], now: datetime, generate: Generate = generate_key) -> Issued:
+def issue(
+    authority: Authority, names: tuple[str, ...], now: datetime, generate: Generate = generate_key
+) -> IssuedCertificate:
     """A certificate for these DNS names, with a new key; it expires with its authority at the latest."""
     key = generate()
     not_before = max(now.replace(microsecond=0) - BACKDATE, authority.certificate.not_valid_before_utc)
@@ -56,4 +58,4 @@ def issue(authority: Authority, names: tuple[str, ...], now: datetime, generate:
         )
         .sign(authority.key, hashes.SHA256())
     )
-    return Issued(encode_certificate(certificate), encode_key(key))
+    return IssuedCertificate(encode_certificate(certificate), encode_key(key))

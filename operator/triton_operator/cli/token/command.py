@@ -22,7 +22,7 @@ from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, Ou
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, print_data, say, table, to_yaml
 from triton_operator.cli.token.key_folder import KeyFolder, default_folder, write_private
-from triton_operator.cli.token.signing import Caller, issue, public_key
+from triton_operator.cli.token.signing import CallerIdentity, issue, public_key
 
 EPILOG = """\b
 Examples:
@@ -38,7 +38,7 @@ _DAY = 86_400
 _CLIENT = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
-class Action(StrEnum):
+class TokenAction(StrEnum):
     """What to do."""
 
     CREATE = "create"
@@ -47,7 +47,7 @@ class Action(StrEnum):
 
 
 def token(
-    action: Annotated[Action, typer.Argument(metavar="create|list|revoke", help="What to do.")],
+    action: Annotated[TokenAction, typer.Argument(metavar="create|list|revoke", help="What to do.")],
     name: Name,
     namespace: Namespace = "",
     client: Annotated[
@@ -73,23 +73,23 @@ def token(
     """
     from triton_operator.sdk.kubernetes_client import KubernetesClient
 
-    if action is not Action.LIST and not _CLIENT.fullmatch(client):
+    if action is not TokenAction.LIST and not _CLIENT.fullmatch(client):
         raise UsageError("--client: pass the name of the caller in spec.privacy.clients, such as shop")
     cluster = KubernetesClient(kube_context(kubeconfig, context))
     folder = KeyFolder(key_folder or default_folder(os.environ, Path.home()))
-    caller = Caller(namespace or cluster.namespace, name, client)
+    caller = CallerIdentity(namespace or cluster.namespace, name, client)
     for field, value in (("NAME", caller.deployment), ("--namespace", caller.namespace)):
         if not _CLIENT.fullmatch(value):
             raise UsageError(f"{field}: {value!r} is not a valid name")
-    if action is Action.CREATE:
+    if action is TokenAction.CREATE:
         _create(folder, caller, round(days * _DAY), output_file)
-    elif action is Action.LIST:
+    elif action is TokenAction.LIST:
         _list(folder, caller, output)
     else:
         _revoke(caller, token_id, _clients(cluster, caller))
 
 
-def _create(folder: KeyFolder, caller: Caller, seconds: int, output_file: Path | None) -> None:
+def _create(folder: KeyFolder, caller: CallerIdentity, seconds: int, output_file: Path | None) -> None:
     file, key = folder.key(caller)
     try:
         made, issued = issue(key, caller, int(time.time()), seconds)
@@ -106,7 +106,7 @@ def _create(folder: KeyFolder, caller: Caller, seconds: int, output_file: Path |
     sys.stderr.write(to_yaml([[{"name": caller.name, "token": {"publicKeys": [public]}}]]))
 
 
-def _list(folder: KeyFolder, caller: Caller, output: OutputFormat) -> None:
+def _list(folder: KeyFolder, caller: CallerIdentity, output: OutputFormat) -> None:
     rows = [
         {"client": each.name, "id": record.id, "issued": _shown(record.issued), "expires": _shown(record.expires)}
         for each in folder.callers(caller.namespace, caller.deployment)
@@ -119,7 +119,7 @@ def _list(folder: KeyFolder, caller: Caller, output: OutputFormat) -> None:
         print_data(rows, output)
 
 
-def _revoke(caller: Caller, token_id: str, clients: list[dict[str, Any]]) -> None:
+def _revoke(caller: CallerIdentity, token_id: str, clients: list[dict[str, Any]]) -> None:
     if not token_id:
         raise UsageError("--id: pass the ID of the token; `tritonctl token list` prints those that you issued")
     found = next((each for each in clients if each.get("name") == caller.name and each.get("token")), None)
@@ -132,7 +132,7 @@ def _revoke(caller: Caller, token_id: str, clients: list[dict[str, Any]]) -> Non
     sys.stdout.write(to_yaml([[{**found, "token": {**found["token"], "revoked": revoked}}]]))
 
 
-def _clients(cluster: Any, caller: Caller) -> list[dict[str, Any]]:
+def _clients(cluster: Any, caller: CallerIdentity) -> list[dict[str, Any]]:
     from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
 
     spec = cluster.get(MODEL_DEPLOYMENTS, caller.deployment, caller.namespace).get("spec") or {}

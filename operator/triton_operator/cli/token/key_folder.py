@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from triton_operator.cli.failures import CommandFailedError
-from triton_operator.cli.token.signing import Caller, Issued, new_key
+from triton_operator.cli.token.signing import CallerIdentity, IssuedToken, new_key
 from triton_operator.files import PRIVATE, create_file
 
 
@@ -23,7 +23,7 @@ class KeyFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def key(self, caller: Caller) -> tuple[Path, str]:
+    def key(self, caller: CallerIdentity) -> tuple[Path, str]:
         """Return the file and the private key of a caller, which is created if it does not exist."""
         file = self._file(caller, ".key")
         try:
@@ -36,26 +36,26 @@ class KeyFolder:
         except (OSError, UnicodeDecodeError) as error:
             raise CommandFailedError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
 
-    def record(self, caller: Caller, issued: Issued) -> None:
+    def record(self, caller: CallerIdentity, issued: IssuedToken) -> None:
         """Add a token to the records of its caller."""
         write_private(self._file(caller, ".json"), msgspec.json.encode([*self.records(caller), issued]).decode() + "\n")
 
-    def records(self, caller: Caller) -> list[Issued]:
+    def records(self, caller: CallerIdentity) -> list[IssuedToken]:
         """Return the records of a caller's tokens, oldest first; none if there is no file."""
         file = self._file(caller, ".json")
         try:
-            return msgspec.json.decode(file.read_bytes(), type=list[Issued])
+            return msgspec.json.decode(file.read_bytes(), type=list[IssuedToken])
         except FileNotFoundError:
             return []
         except (OSError, msgspec.DecodeError) as error:
             raise CommandFailedError(f"{file} cannot be read: {error}") from error
 
-    def callers(self, namespace: str, deployment: str) -> list[Caller]:
+    def callers(self, namespace: str, deployment: str) -> list[CallerIdentity]:
         """Return the callers of a deployment that have a key here."""
         found = sorted((self._folder / namespace / deployment).glob("*.key"))
-        return [Caller(namespace, deployment, file.stem) for file in found]
+        return [CallerIdentity(namespace, deployment, file.stem) for file in found]
 
-    def _file(self, caller: Caller, suffix: str) -> Path:
+    def _file(self, caller: CallerIdentity, suffix: str) -> Path:
         return self._folder / caller.namespace / caller.deployment / f"{caller.name}{suffix}"
 
 

@@ -24,7 +24,7 @@ _ID_BYTES = 8
 
 
 @dataclass(frozen=True)
-class Caller:
+class CallerIdentity:
     """A caller of one deployment, which has a key of its own."""
 
     namespace: str
@@ -33,7 +33,7 @@ class Caller:
 
 
 @dataclass(frozen=True)
-class Issued:
+class IssuedToken:
     """What is known about a token after it was issued; times are seconds since 1970."""
 
     id: str
@@ -57,9 +57,9 @@ def public_key(private: str) -> str:
     return _load(private).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-def issue(private: str, caller: Caller, now: int, seconds: int) -> tuple[str, Issued]:
+def issue(private: str, caller: CallerIdentity, now: int, seconds: int) -> tuple[str, IssuedToken]:
     """Return a token that is valid for `seconds`; raises ValueError for another kind of key."""
-    issued = Issued(secrets.token_hex(_ID_BYTES), now, now + seconds)
+    issued = IssuedToken(secrets.token_hex(_ID_BYTES), now, now + seconds)
     header = {"alg": "ES256", "typ": "JWT", "kid": key_id(public_key(private))}
     claims = {
         "iss": token_issuer(caller.namespace, caller.deployment, caller.name),
