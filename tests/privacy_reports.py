@@ -12,7 +12,7 @@ from triton_operator.api.names import CA_CONFIG_MAP, CA_KEY, child_labels, selec
 from triton_operator.api.status import ControlName
 from triton_operator.cli.privacy.build import build_report
 from triton_operator.cli.privacy.observed import Observed
-from triton_operator.cli.privacy.report import NotRead, Report
+from triton_operator.cli.privacy.report import NotRead, PrivacyReport
 
 Object = dict[str, Any]
 
@@ -96,19 +96,19 @@ def a_bundle(pem: str) -> Object:
     return a_config_map(CA_CONFIG_MAP, **{CA_KEY: pem})
 
 
-def a_report(body: Object | None = None, **observed: Any) -> Report:
+def a_report(body: Object | None = None, **observed: Any) -> PrivacyReport:
     """A report on a deployment, by default with every control enforced."""
     return build_report(Observed(body or a_private_body(), **observed), NOW)
 
 
-def a_full_report(text: str) -> Report:
+def a_full_report(text: str) -> PrivacyReport:
     """A report with every part, in which every text that does not have fixed values is `text`."""
     policy, pods = a_policy(), [a_serving_pod("digits-1")]
     unread = (NotRead("the pods", "forbidden"),)
     plain = msgspec.to_builtins(
         a_report(server="https://c", version="v1", policies=[policy], pods=pods, not_read=unread)
     )
-    return msgspec.convert(_with_text(plain, text), Report)
+    return msgspec.convert(_with_text(plain, text), PrivacyReport)
 
 
 def _with_text(value: Any, text: str, name: str = "") -> Any:

@@ -1,7 +1,7 @@
 """Build the report on one deployment.
 
-Pure. Input: an `Observed` and the time. Output: a `Report`. The states are those that the operator reports; what the
-report adds is the evidence for them and what they do not cover.
+Pure. Input: an `Observed` and the time. Output: a `PrivacyReport`. The states are those that the operator reports; what
+the report adds is the evidence for them and what they do not cover.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from triton_operator.cli.privacy.models import repository_of
 from triton_operator.cli.privacy.observed import Observed
 from triton_operator.cli.privacy.report import (
     SCHEMA,
-    Cluster,
+    ClusterIdentity,
     ControlEvidence,
-    Finding,
     ModelEvidence,
-    Report,
+    PrivacyReport,
+    PrivacyVerdict,
+    ScanFinding,
     Subject,
-    Verdict,
 )
 from triton_operator.reconcile.times import format_time
 from triton_operator.sdk.status import NOT_SEEN, OUTDATED, find_condition, read_status
@@ -35,15 +35,15 @@ PROFILE_OPEN = "ProfileOpen"
 """A reason of this report: the profile has no controls."""
 
 
-def build_report(observed: Observed, now: datetime) -> Report:
+def build_report(observed: Observed, now: datetime) -> PrivacyReport:
     """The report; raises SdkError or InvalidSpecError if the deployment cannot be decoded."""
     deployment, status = parse(observed.deployment), read_status(observed.deployment)
     controls = status.privacy.controls if status.privacy else ()
-    return Report(
+    return PrivacyReport(
         schema=SCHEMA,
         time=format_time(now),
         program=f"tritonctl {__version__}",
-        cluster=Cluster(observed.server, observed.version),
+        cluster=ClusterIdentity(observed.server, observed.version),
         deployment=_subject(deployment, status),
         verdict=_verdict(deployment, status),
         controls=tuple(_control(control, deployment, status, observed) for control in controls),
@@ -66,20 +66,20 @@ def _subject(deployment: ModelDeployment, status: Status) -> Subject:
     )
 
 
-def _verdict(deployment: ModelDeployment, status: Status) -> Verdict:
+def _verdict(deployment: ModelDeployment, status: Status) -> PrivacyVerdict:
     """PrivacyEnforced, if it is about the latest generation."""
     if deployment.spec.privacy.profile is Profile.OPEN:
         message = "spec.privacy.profile is Open, which has no controls; the profile Private restricts traffic"
-        return Verdict(Truth.FALSE, PROFILE_OPEN, message, "")
+        return PrivacyVerdict(Truth.FALSE, PROFILE_OPEN, message, "")
     found = find_condition(status, PRIVACY_ENFORCED)
     if found is None:
         message = "the operator has not reported on this object yet; is it running, and does it watch this namespace?"
-        return Verdict(Truth.UNKNOWN, NOT_SEEN, message, "")
+        return PrivacyVerdict(Truth.UNKNOWN, NOT_SEEN, message, "")
     if status.observed_generation < deployment.metadata.generation:
         reported = f"the last reported state is {found.status} ({found.reason})"
         message = f"the operator has not processed the latest change yet; {reported}"
-        return Verdict(Truth.UNKNOWN, OUTDATED, message, found.last_transition_time)
-    return Verdict(found.status, found.reason, found.message, found.last_transition_time)
+        return PrivacyVerdict(Truth.UNKNOWN, OUTDATED, message, found.last_transition_time)
+    return PrivacyVerdict(found.status, found.reason, found.message, found.last_transition_time)
 
 
 def _control(control: Control, deployment: ModelDeployment, status: Status, observed: Observed) -> ControlEvidence:
@@ -107,7 +107,7 @@ def _model(model: Model, spec: Spec, status: Status) -> ModelEvidence:
         scanned=found.scan is not None,
         finding_count=found.scan.total if found.scan else 0,
         findings=tuple(
-            Finding(each.kind, each.file, each.entry, each.message)
+            ScanFinding(each.kind, each.file, each.entry, each.message)
             for each in (found.scan.findings if found.scan else ())
         ),
     )

@@ -16,7 +16,7 @@ import typer
 
 from triton_operator.cli.failures import CommandFailedError, UsageError
 from triton_operator.cli.options import CAFile, Context, Kubeconfig, Name, Namespace, kube_context
-from triton_operator.cli.privacy.report import Report
+from triton_operator.cli.privacy.report import PrivacyReport
 from triton_operator.cli.terminal.formats import ReportFormat
 from triton_operator.cli.terminal.output import console, to_json, write_result
 
@@ -83,7 +83,7 @@ def privacy(
         )
 
 
-def _document(report: Report, form: ReportFormat) -> str:
+def _document(report: PrivacyReport, form: ReportFormat) -> str:
     """The report as text, without color."""
     from triton_operator.cli.privacy.page import render_page
     from triton_operator.cli.privacy.text import render_text

@@ -1,6 +1,6 @@
 """The HTML form of a report: one self-contained page.
 
-Pure. Input: a `Report`. Output: HTML without scripts, links and external resources.
+Pure. Input: a `PrivacyReport`. Output: HTML without scripts, links and external resources.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from triton_operator.api.status import ControlState, Truth
 from triton_operator.cli.privacy.markup import Markup, document, element, joined
-from triton_operator.cli.privacy.report import ControlEvidence, EvidenceItem, ModelEvidence, Report
+from triton_operator.cli.privacy.report import ControlEvidence, EvidenceItem, ModelEvidence, PrivacyReport
 from triton_operator.cli.privacy.style import STYLE
 
 _VERDICTS = {
@@ -24,14 +24,14 @@ _STATES = {
 }
 
 
-def render_page(report: Report) -> str:
+def render_page(report: PrivacyReport) -> str:
     """The whole page."""
     subject = report.deployment
     title = f"Privacy report: {subject.namespace}/{subject.name}, {report.time}"
     return document(title, STYLE, joined(*_sections(report)))
 
 
-def _sections(report: Report) -> Iterable[Markup]:
+def _sections(report: PrivacyReport) -> Iterable[Markup]:
     yield element("h1", f"Privacy report: {report.deployment.namespace}/{report.deployment.name}")
     yield _facts(_heading_facts(report))
     yield _verdict(report)
@@ -47,7 +47,7 @@ def _sections(report: Report) -> Iterable[Markup]:
         yield _section("Could not be read", _listed((each.what, each.why) for each in report.not_read))
 
 
-def _heading_facts(report: Report) -> dict[str, str]:
+def _heading_facts(report: PrivacyReport) -> dict[str, str]:
     subject, cluster = report.deployment, report.cluster
     return {
         "Date": report.time,
@@ -62,7 +62,7 @@ def _heading_facts(report: Report) -> dict[str, str]:
     }
 
 
-def _verdict(report: Report) -> Markup:
+def _verdict(report: PrivacyReport) -> Markup:
     verdict = report.verdict
     look, word = _VERDICTS[verdict.status]
     since = f" since {verdict.since}" if verdict.since else ""
@@ -83,7 +83,7 @@ def _evidence(control: str, evidence: Sequence[EvidenceItem]) -> Iterable[Markup
     yield from _blocks(evidence)
 
 
-def _models(report: Report) -> Markup:
+def _models(report: PrivacyReport) -> Markup:
     rows = [
         (
             model.name,

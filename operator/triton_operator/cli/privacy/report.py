@@ -24,7 +24,7 @@ class EvidenceItem(_Part, frozen=True):
     facts: dict[str, str]
 
 
-class Cluster(_Part, frozen=True):
+class ClusterIdentity(_Part, frozen=True):
     """The API server that was read, as the kubeconfig names it, and its version."""
 
     server: str
@@ -42,7 +42,7 @@ class Subject(_Part, frozen=True):
     profile: str
 
 
-class Verdict(_Part, frozen=True):
+class PrivacyVerdict(_Part, frozen=True):
     """The condition PrivacyEnforced; Unknown if the operator has not reported on the latest generation."""
 
     status: Truth
@@ -67,7 +67,7 @@ class ControlEvidence(_Part, frozen=True):
     evidence: tuple[EvidenceItem, ...]
 
 
-class Finding(_Part, frozen=True):
+class ScanFinding(_Part, frozen=True):
     """Something that the scan found in a model: its kind, the file, the member of that archive or "", and why."""
 
     kind: str
@@ -91,7 +91,7 @@ class ModelEvidence(_Part, frozen=True):
     message: str
     scanned: bool
     finding_count: int
-    findings: tuple[Finding, ...]
+    findings: tuple[ScanFinding, ...]
 
     @property
     def scan(self) -> str:
@@ -123,15 +123,15 @@ class NotRead(_Part, frozen=True):
     why: str
 
 
-class Report(_Part, frozen=True):
+class PrivacyReport(_Part, frozen=True):
     """The report on one deployment, in the order in which it is printed."""
 
     schema: str
     time: str
     program: str
-    cluster: Cluster
+    cluster: ClusterIdentity
     deployment: Subject
-    verdict: Verdict
+    verdict: PrivacyVerdict
     controls: tuple[ControlEvidence, ...]
     models: tuple[ModelEvidence, ...]
     settings: tuple[Setting, ...]

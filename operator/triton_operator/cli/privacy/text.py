@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from triton_operator.api.status import Truth
-from triton_operator.cli.privacy.report import EvidenceItem, Report
+from triton_operator.cli.privacy.report import EvidenceItem, PrivacyReport
 from triton_operator.cli.terminal.output import plain_text, table
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _WORDS = {
 _NOTHING = EvidenceItem("", {})
 
 
-def render_text(report: Report) -> Group:
+def render_text(report: PrivacyReport) -> Group:
     """The whole report."""
     from rich.console import Group
     from rich.text import Text
@@ -30,7 +30,7 @@ def render_text(report: Report) -> Group:
     return Group(first, *(part for section in others for part in (Text(), section)))
 
 
-def _sections(report: Report) -> Iterator[RenderableType]:
+def _sections(report: PrivacyReport) -> Iterator[RenderableType]:
     yield _head(report)
     if report.controls:
         controls = [(c.name, c.state, "yes" if c.required else "no", c.since, c.message) for c in report.controls]
@@ -52,7 +52,7 @@ def _sections(report: Report) -> Iterator[RenderableType]:
         yield table(["COULD NOT BE READ", "REASON"], [(each.what, each.why) for each in report.not_read])
 
 
-def _head(report: Report) -> Group:
+def _head(report: PrivacyReport) -> Group:
     from rich.console import Group
     from rich.text import Text
 

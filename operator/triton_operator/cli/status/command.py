@@ -16,7 +16,7 @@ from triton_operator.cli.cluster.objects import read_deployments, read_lists
 from triton_operator.cli.failures import CommandFailedError, UsageError
 from triton_operator.cli.options import Context, Kubeconfig, Namespace, Output, kube_context
 from triton_operator.cli.status.read import read_report, wait_for_ready
-from triton_operator.cli.status.report import Report, Summary, summary, verdict
+from triton_operator.cli.status.report import StatusReport, Summary, summary, verdict
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import console, print_data
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
@@ -95,7 +95,7 @@ def _one(client: KubernetesClient, name: str, namespace: str, output: OutputForm
         raise CommandFailedError(f"{found.namespace}/{found.name} is not Ready: {found.reason}")
 
 
-def print_report(found: Report) -> None:
+def print_report(found: StatusReport) -> None:
     """Print the report in text form."""
     from triton_operator.cli.status.text import render_report
 

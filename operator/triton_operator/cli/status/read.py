@@ -1,6 +1,6 @@
 """Read a deployment and everything that belongs to it, or wait until it is Ready.
 
-Input: a name. Output: a Report, or the object. `command` reads once, `watch` after every change.
+Input: a name. Output: a StatusReport, or the object. `command` reads once, `watch` after every change.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from triton_operator.cli.cluster.objects import labels_of, read_lists
 from triton_operator.cli.concurrency import result_of, start
-from triton_operator.cli.status.report import Report, report
+from triton_operator.cli.status.report import StatusReport, report
 from triton_operator.cli.status.tree import RESOURCES
 from triton_operator.cli.terminal.output import say
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
@@ -22,7 +22,7 @@ from triton_operator.sdk.status import DeploymentStatus
 from triton_operator.sdk.waiting import wait_until_ready
 
 
-def read_report(client: KubernetesClient, name: str, namespace: str, deployment: Object | None = None) -> Report:
+def read_report(client: KubernetesClient, name: str, namespace: str, deployment: Object | None = None) -> StatusReport:
     """Read the deployment and its children concurrently. Children that cannot be read are reported as a warning."""
     selections = [Selection(resource, namespace, labels=labels_of(name)) for resource in RESOURCES]
     children = start(lambda: read_lists(client, selections, what=f"the objects of {name}"))

@@ -1,7 +1,7 @@
 """The data that `tritonctl status` prints, computed from a ModelDeployment and its children.
 
-Pure. Input: the JSON of a ModelDeployment and of its children. Output: a `Report`, or a `Summary` for a list. A Ready
-condition counts only if it is about the latest generation.
+Pure. Input: the JSON of a ModelDeployment and of its children. Output: a `StatusReport`, or a `Summary` for a list. A
+Ready condition counts only if it is about the latest generation.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class PodReport(msgspec.Struct, frozen=True, rename="camel"):
     message: str = ""
 
 
-class Report(msgspec.Struct, frozen=True, rename="camel"):
+class StatusReport(msgspec.Struct, frozen=True, rename="camel"):
     """One deployment in full, in the order in which it is printed."""
 
     name: str
@@ -70,13 +70,13 @@ def summary(deployment: dict[str, Any]) -> Summary:
     )
 
 
-def report(deployment: dict[str, Any], children: list[dict[str, Any]]) -> Report:
+def report(deployment: dict[str, Any], children: list[dict[str, Any]]) -> StatusReport:
     """Report on a deployment and its children."""
     pods = [child for child in children if child.get("kind", "Pod") == "Pod"]
     metadata = deployment["metadata"]
     status = read_status(deployment)
     ready, reason, message = verdict(deployment)
-    return Report(
+    return StatusReport(
         name=metadata["name"],
         namespace=metadata["namespace"],
         ready=ready,

@@ -1,6 +1,6 @@
 """The text form of `tritonctl status`: first whether it is Ready, then the details.
 
-Input: a Report, or Summaries. Output: rich renderables, which are printed once or redrawn by --watch.
+Input: a StatusReport, or Summaries. Output: rich renderables, which are printed once or redrawn by --watch.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from triton_operator.cli.status.report import Report, Summary
+from triton_operator.cli.status.report import StatusReport, Summary
 from triton_operator.cli.terminal.output import plain_text, table
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _COLOURS = {True: "green", False: "red", None: ""}
 
 
-def render_report(found: Report) -> Group:
+def render_report(found: StatusReport) -> Group:
     """One deployment in full."""
     from rich.console import Group
     from rich.text import Text
@@ -30,7 +30,7 @@ def render_report(found: Report) -> Group:
     return Group(first, *(part for section in others for part in (Text(), section)))
 
 
-def _sections(found: Report) -> Iterator[RenderableType]:
+def _sections(found: StatusReport) -> Iterator[RenderableType]:
     from rich.console import Group
     from rich.text import Text
 
@@ -63,7 +63,7 @@ def _sections(found: Report) -> Iterator[RenderableType]:
         yield plain_text(f"{'   '.join(found.endpoints.external)}   (from outside)")
 
 
-def _tree(found: Report) -> Tree:
+def _tree(found: StatusReport) -> Tree:
     from rich.text import Text
     from rich.tree import Tree
 

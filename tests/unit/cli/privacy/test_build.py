@@ -26,12 +26,12 @@ from tests.privacy_reports import (
     a_serving_pod,
 )
 from triton_operator.api.status import ControlName, ControlState, Truth
-from triton_operator.cli.privacy.report import EvidenceItem, Report
+from triton_operator.cli.privacy.report import EvidenceItem, PrivacyReport
 from triton_operator.signing.keys import read_key
 from triton_operator.triton.proxy_contract.policy import Caller, ProxyPolicy, encode
 
 
-def evidence(report: Report, control: ControlName) -> dict[str, dict[str, str]]:
+def evidence(report: PrivacyReport, control: ControlName) -> dict[str, dict[str, str]]:
     """The evidence for a control: facts by subject."""
     (found,) = (each for each in report.controls if each.name == control)
     return by_subject(found.evidence)

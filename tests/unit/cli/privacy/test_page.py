@@ -15,7 +15,7 @@ from tests.privacy_reports import a_bundle, a_full_report, a_policy, a_private_b
 from triton_operator.api.text import escape
 from triton_operator.cli.privacy.markup import element
 from triton_operator.cli.privacy.page import render_page
-from triton_operator.cli.privacy.report import Report
+from triton_operator.cli.privacy.report import PrivacyReport
 
 HOSTILE = [
     "</style><script>alert(1)</script>",
@@ -36,7 +36,7 @@ BENIGN = Page(render_page(a_full_report(MARK)))
 COUNT = "".join(BENIGN.texts).count(MARK)
 
 
-def shown(report: Report) -> str:
+def shown(report: PrivacyReport) -> str:
     return " ".join(Page(render_page(report)).texts)
 
 

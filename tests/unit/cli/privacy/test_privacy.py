@@ -17,7 +17,7 @@ from tests.paths import ROOT
 from tests.privacy_reports import a_bundle, a_config_map, a_policy, a_private_body, a_serving_pod
 from tests.tritonctl import tritonctl
 from triton_operator.cli.privacy.limits import NOT_COVERED
-from triton_operator.cli.privacy.report import SCHEMA, Report
+from triton_operator.cli.privacy.report import SCHEMA, PrivacyReport
 
 PAGE = (ROOT / "docs" / "privacy.md").read_text()
 VERSION = {"gitVersion": "v1.36.1"}
@@ -121,9 +121,9 @@ def test_json_has_the_documented_shape(audited: FakeCluster, capsys: pytest.Capt
     """Every field of every object is present, and the page documents exactly these."""
     found = json.loads(tritonctl(capsys, "privacy", "digits", "-o", "json").out)
     assert found["schema"] == SCHEMA
-    assert msgspec.convert(found, Report, strict=True).deployment.name == "digits"
+    assert msgspec.convert(found, PrivacyReport, strict=True).deployment.name == "digits"
     documented = set(re.findall(r"^\| `([\w.\[\]]+)` \|", PAGE, re.MULTILINE))
-    assert documented == set(fields(Report))
+    assert documented == set(fields(PrivacyReport))
     assert SCHEMA in PAGE
 
 
