@@ -127,7 +127,7 @@ class ClientCAs(Struct, frozen=True):
     config_map_ref: ConfigMapKey
 
 
-class Client(Struct, frozen=True):
+class PermittedClient(Struct, frozen=True):
     """One caller: exactly one of the four ways to authenticate; `models` empty means all models."""
 
     name: str
@@ -151,7 +151,7 @@ class Privacy(Struct, frozen=True):
     profile: Profile = Profile.PRIVATE
     network: Network = Network()
     tls: TLS = TLS()
-    clients: tuple[Client, ...] | None = None
+    clients: tuple[PermittedClient, ...] | None = None
     client_cas: ClientCAs | None = None
     audit: Audit | None = None
     proxy: Proxy = Proxy()

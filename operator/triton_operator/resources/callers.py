@@ -12,7 +12,7 @@ from typing import TypeVar
 from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.names import audience, token_issuer
-from triton_operator.api.privacy import CertificateCaller, Client, JWTCaller, ServiceAccountCaller
+from triton_operator.api.privacy import CertificateCaller, JWTCaller, PermittedClient, ServiceAccountCaller
 from triton_operator.api.references import ConfigMapKey
 from triton_operator.api.spec import Metadata
 from triton_operator.resources.proxy_inputs import ProxyInputs, account_of
@@ -44,7 +44,7 @@ class CallerBuilder:
         """The issuers of all callers so far."""
         return tuple(self._issuers.values())
 
-    def build(self, client: Client, path: str) -> Caller:
+    def build(self, client: PermittedClient, path: str) -> Caller:
         """The caller; raises InvalidSpecError."""
         return Caller(
             name=client.name,
@@ -54,7 +54,7 @@ class CallerBuilder:
             requests_per_second=client.requests_per_second or 0,
         )
 
-    def _token(self, client: Client, path: str) -> TokenRule | None:
+    def _token(self, client: PermittedClient, path: str) -> TokenRule | None:
         if client.service_account:
             return self._service_account(client.service_account, f"{path}.serviceAccount")
         if client.jwt:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from triton_operator.api.privacy import Client
+from triton_operator.api.privacy import PermittedClient
 from triton_operator.cli.privacy.report import EvidenceItem
 
 
-def describe_callers(clients: tuple[Client, ...], namespace: str) -> Iterator[EvidenceItem]:
+def describe_callers(clients: tuple[PermittedClient, ...], namespace: str) -> Iterator[EvidenceItem]:
     """One piece of evidence for each entry of `spec.privacy.clients`; public keys are counted, not quoted."""
     for client in clients:
         kind, facts = _identity(client, namespace)
@@ -24,7 +24,7 @@ def describe_callers(clients: tuple[Client, ...], namespace: str) -> Iterator[Ev
         )
 
 
-def _identity(client: Client, namespace: str) -> tuple[str, dict[str, str]]:
+def _identity(client: PermittedClient, namespace: str) -> tuple[str, dict[str, str]]:
     if account := client.service_account:
         return "ServiceAccount", {"serviceAccount": f"{account.namespace or namespace}/{account.name}"}
     if jwt := client.jwt:
