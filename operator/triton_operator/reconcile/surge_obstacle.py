@@ -28,7 +28,7 @@ _QUOTA_RESOURCE = re.compile(r"(?:^|,)([^=,]+)=([^=,]+)")
 _COUNTS = frozenset({"pods", "count/pods"})
 
 
-class Missing(NamedTuple):
+class MissingResource(NamedTuple):
     """A resource of which there is too little; `amount` is what a quota has rejected, "" if it is not known."""
 
     resource: str
@@ -43,7 +43,7 @@ class Obstacle(NamedTuple):
     """
 
     cause: str
-    missing: tuple[Missing, ...] = ()
+    missing: tuple[MissingResource, ...] = ()
     pod: Pod | None = None
     message: str = ""
 
@@ -77,7 +77,7 @@ def _judge_nodes(pod: Pod, message: str) -> Obstacle | None:
     causes = _PREEMPTION.sub("", message)
     names = tuple(dict.fromkeys(_INSUFFICIENT.findall(causes)))
     if names:
-        return Obstacle(f"no free {', '.join(names)}", tuple(map(Missing, names)), pod, causes)
+        return Obstacle(f"no free {', '.join(names)}", tuple(map(MissingResource, names)), pod, causes)
     if NO_DEVICES in causes:
         return Obstacle("no free devices for the resource claims", (), pod, causes)
     if _TOO_MANY_PODS in causes:
@@ -87,9 +87,9 @@ def _judge_nodes(pod: Pod, message: str) -> Obstacle | None:
     return None
 
 
-def _missing_in_quota(name: str, amount: str) -> Missing:
+def _missing_in_quota(name: str, amount: str) -> MissingResource:
     """`limits.memory`, `requests.cpu` and `cpu`, which is short for it."""
     kind, _, resource = name.partition(".")
     if kind == "limits":
-        return Missing(resource, "limits", amount)
-    return Missing(resource if kind == "requests" else name, amount=amount)
+        return MissingResource(resource, "limits", amount)
+    return MissingResource(resource if kind == "requests" else name, amount=amount)
