@@ -11,7 +11,7 @@ from tests.pod_folders import Pod
 from tests.vault_server import JWT, OWNER, VaultServer
 from triton_operator.encryption.encrypt import encrypt_model
 from triton_operator.encryption.keyset import Keyset, create_keyset, read_keyset
-from triton_operator.encryption.vault import Vault
+from triton_operator.encryption.vault import VaultClient
 from triton_operator.encryption.vault_key import VaultKey
 from triton_operator.encryption.wrapped_keyset import WrappedKeyset
 from triton_operator.triton.prepare_contract.request import VaultLogin
@@ -29,7 +29,7 @@ def encrypt(pod: Pod, *models: Path) -> Path:
 
 def wrap(pod: Pod, vault: VaultServer, *models: Path, authorities: bytes | None = None) -> None:
     """Encrypt models in place with keys that the vault wraps, and let the pod log in to it from the next `ask` on."""
-    key = VaultKey(Vault(vault.address, authorities), "transit", "models", OWNER)
+    key = VaultKey(VaultClient(vault.address, authorities), "transit", "models", OWNER)
     for model in models:
         _replace(pod, model, *key.create_keyset())
     pod.unwrap_with(login_to(vault), JWT)

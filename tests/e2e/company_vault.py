@@ -21,7 +21,7 @@ from tests.vault_server import OWNER, VaultServer, failed, vault_server
 from training import REPOSITORY
 from triton_operator.encryption.encrypt import encrypt_model
 from triton_operator.encryption.keyset import create_keyset, read_keyset
-from triton_operator.encryption.vault import Vault
+from triton_operator.encryption.vault import VaultClient
 from triton_operator.encryption.vault_key import VaultKey
 from triton_operator.resources.vault import AUDIENCE
 
@@ -76,7 +76,7 @@ def encrypt_models(company: Company, folder: Path) -> None:
     """The models in the clear, and the file with keys, are deleted before anything is searched."""
     with tempfile.TemporaryDirectory() as clear, vault_server() as office:
         office.keys = company.vault.keys
-        key = VaultKey(Vault(office.address), "transit", "models", OWNER)
+        key = VaultKey(VaultClient(office.address), "transit", "models", OWNER)
         create_keyset(Path(clear, "keyset.json"))
         content = Path(clear, "keyset.json").read_bytes()
         company.keysets.append(content.decode())

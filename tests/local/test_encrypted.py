@@ -18,7 +18,7 @@ from tests.signers import Signer
 from tests.vault_server import OWNER, vault_server
 from triton_operator.encryption.encrypt import encrypt_model
 from triton_operator.encryption.keyset import create_keyset, read_keyset
-from triton_operator.encryption.vault import Vault
+from triton_operator.encryption.vault import VaultClient
 from triton_operator.encryption.vault_key import VaultKey
 from triton_operator.encryption.wrapped_keyset import WrappedKeyset
 from triton_operator.sdk.client import Client
@@ -111,7 +111,7 @@ def test_a_vault_unwraps_the_key(
     """The token is that of the user, who keeps it; no command line or file contains it, or the unwrapped key."""
     monkeypatch.setenv("VAULT_TOKEN", OWNER)
     with vault_server() as vault:
-        key = VaultKey(Vault(vault.address), "transit", "models", OWNER)
+        key = VaultKey(VaultClient(vault.address), "transit", "models", OWNER)
         keyset, wrapped = key.create_keyset()
         encrypt_model(MODELS / "digits", disk / "wrapped" / "digits", keyset, wrapped)
         content = json.loads(vault_plaintext(key, wrapped))["key"][0]["keyData"]["value"]

@@ -80,12 +80,12 @@ class VaultOptions(NamedTuple):
 
     def open(self) -> VaultKey:
         """The key of the vault, to which nothing is sent yet; raises UsageError."""
-        from triton_operator.encryption.vault import Vault
+        from triton_operator.encryption.vault import VaultClient
         from triton_operator.encryption.vault_key import VaultKey
 
         authorities = _read(self.ca_file, "--vault-ca-file") if self.ca_file else None
         try:
-            vault = Vault(self.address, authorities)
+            vault = VaultClient(self.address, authorities)
         except OSError as error:  # ssl.SSLError
             raise UsageError(f"--vault-ca-file: {self.ca_file} has no certificate in PEM form") from error
         except ValueError as error:

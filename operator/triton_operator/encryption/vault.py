@@ -67,7 +67,7 @@ class _Failed(msgspec.Struct):
     errors: list[str] = []
 
 
-class Vault:
+class VaultClient:
     """The vault at an address."""
 
     def __init__(self, address: str, ca: bytes | None = None) -> None:

@@ -14,14 +14,14 @@ from triton_operator.api.conditions import Reason
 from triton_operator.api.text import escape
 from triton_operator.encryption.errors import DecryptionError, KeysetError, VaultDeniedError
 from triton_operator.encryption.keyset import Keyset, new_keyset, read_keyset
-from triton_operator.encryption.vault import Vault
+from triton_operator.encryption.vault import VaultClient
 from triton_operator.encryption.wrapped_keyset import WRAPPED_FILE, WrappedKeyset, read_wrapped
 
 
 class VaultKey(NamedTuple):
     """The key `name` of the transit engine at `path`, and the token that authorizes its use."""
 
-    vault: Vault
+    vault: VaultClient
     path: str
     name: str
     token: str

@@ -13,6 +13,6 @@ from triton_operator.masking.errors import MaskingError
 from triton_operator.masking.kinds import Kind, Span
 from triton_operator.masking.masker import Masked, Masker
 from triton_operator.masking.recognition import Recognizer, find
-from triton_operator.masking.vault import Vault
+from triton_operator.masking.vault import TokenVault
 
-__all__ = ["Action", "Kind", "Masked", "Masker", "MaskingError", "Recognizer", "Span", "Vault", "find"]
+__all__ = ["Action", "Kind", "Masked", "Masker", "MaskingError", "Recognizer", "Span", "TokenVault", "find"]

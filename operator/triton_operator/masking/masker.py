@@ -16,7 +16,7 @@ from triton_operator.masking.kinds import Kind, Span
 from triton_operator.masking.lexicon import chinese
 from triton_operator.masking.phones import library
 from triton_operator.masking.recognition import Recognizer, find
-from triton_operator.masking.vault import TEXT, TOKEN, Vault
+from triton_operator.masking.vault import TEXT, TOKEN, TokenVault
 from triton_operator.masking.word_lists import word_list
 
 
@@ -43,7 +43,7 @@ class Masker:
         actions: Action | Mapping[Kind, Action] = Action.REPLACE,
         *,
         key: bytes = b"",
-        vault: Vault | None = None,
+        vault: TokenVault | None = None,
         recognizers: Iterable[Recognizer] = (),
     ) -> None:
         by_kind = dict.fromkeys(Kind, actions) if isinstance(actions, Action) else dict(actions)
@@ -83,7 +83,7 @@ def _tokens(text: str) -> Iterator[Span]:
     return (Span(match.start(), match.end(), TEXT) for match in TOKEN.finditer(text))
 
 
-def _replacement(action: Action, key: bytes, vault: Vault | None) -> Replacement:
+def _replacement(action: Action, key: bytes, vault: TokenVault | None) -> Replacement:
     if action is Action.HASH:
         return hashed(key)
     if action is Action.TOKENIZE:

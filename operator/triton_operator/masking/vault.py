@@ -16,7 +16,7 @@ TOKEN = re.compile(r"<[A-Z_]+_[0-9]+>")
 """Between its angle brackets, a token contains neither a bracket nor a space, so two tokens cannot overlap."""
 
 
-class Vault:
+class TokenVault:
     """The values of one conversation; the same value has the same token. Threads can share a vault."""
 
     def __init__(self) -> None:

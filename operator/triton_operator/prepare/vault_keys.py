@@ -21,7 +21,7 @@ from triton_operator.encryption.errors import (
     VaultUntrustedError,
 )
 from triton_operator.encryption.keyset import Keyset, KeysetOf
-from triton_operator.encryption.vault import Vault
+from triton_operator.encryption.vault import VaultClient
 from triton_operator.encryption.vault_key import VaultKey
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.fetch.origin import TransientError
@@ -59,9 +59,9 @@ def open_vault(login: VaultLogin, folder: Path) -> Iterator[KeysetOf]:
             vault.revoke(token)
 
 
-def _vault(login: VaultLogin, folder: Path) -> Vault:
+def _vault(login: VaultLogin, folder: Path) -> VaultClient:
     try:
-        return Vault(login.address, _read_authorities(login, folder))
+        return VaultClient(login.address, _read_authorities(login, folder))
     except OSError as error:  # ssl.SSLError
         raise PrepareError(
             Reason.VAULT_UNTRUSTED,

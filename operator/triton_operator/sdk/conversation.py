@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from triton_operator.masking import Action, Kind, Masker, MaskingError, Recognizer, Vault
+from triton_operator.masking import Action, Kind, Masker, MaskingError, Recognizer, TokenVault
 from triton_operator.sdk.errors import InvalidRequestError
 from triton_operator.sdk.prediction import Prediction
 from triton_operator.sdk.tensors import Array
@@ -32,7 +32,7 @@ class Conversation:
         key: bytes = b"",
         recognizers: Iterable[Recognizer] = (),
     ) -> None:
-        self._vault = Vault()
+        self._vault = TokenVault()
         try:
             chosen = Action(actions) if isinstance(actions, str) else actions
             Masker.load()

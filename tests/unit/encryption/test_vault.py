@@ -20,7 +20,7 @@ from triton_operator.encryption.errors import (
     VaultUnreachableError,
     VaultUntrustedError,
 )
-from triton_operator.encryption.vault import Vault, check_address
+from triton_operator.encryption.vault import VaultClient, check_address
 from triton_operator.encryption.vault_key import VaultKey
 from triton_operator.encryption.wrapped_keyset import WRAPPED_FILE, read_wrapped
 
@@ -32,7 +32,7 @@ def vault() -> Iterator[VaultServer]:
 
 
 def key_of(vault: VaultServer, name: str = "models", token: str = OWNER) -> VaultKey:
-    return VaultKey(Vault(vault.address), "transit", name, token)
+    return VaultKey(VaultClient(vault.address), "transit", name, token)
 
 
 def encrypted(tmp_path: Path, key: VaultKey, name: str = "digits") -> Path:
@@ -121,7 +121,7 @@ def test_content_that_is_no_keyset_is_refused_without_it(vault: VaultServer, tmp
 def test_a_denied_key_is_named_with_the_answer(vault: VaultServer, name: str, token: str, words: str) -> None:
     path, _, name = name.rpartition("/")
     with pytest.raises(VaultDeniedError) as denied:
-        VaultKey(Vault(vault.address), path or "transit", name, token).create_keyset()
+        VaultKey(VaultClient(vault.address), path or "transit", name, token).create_keyset()
     assert str(denied.value).startswith(f"{vault.address} answered {words}")
 
 
@@ -159,9 +159,9 @@ def test_only_the_given_authority_is_trusted(tmp_path: Path) -> None:
     with vault_server(own.issue(tmp_path, ["127.0.0.1"])) as server:
         for authorities in (None, other.pem.encode()):
             with pytest.raises(VaultUntrustedError, match="is not trusted"):
-                VaultKey(Vault(server.address, authorities), "transit", "models", OWNER).create_keyset()
+                VaultKey(VaultClient(server.address, authorities), "transit", "models", OWNER).create_keyset()
         assert server.requests == []
-        VaultKey(Vault(server.address, own.pem.encode()), "transit", "models", OWNER).create_keyset()
+        VaultKey(VaultClient(server.address, own.pem.encode()), "transit", "models", OWNER).create_keyset()
 
 
 @pytest.mark.parametrize(
@@ -177,12 +177,12 @@ def test_an_address_is_a_scheme_a_host_and_a_port(address: str) -> None:
 def test_a_host_that_cannot_exist_is_a_wrong_address(host: str) -> None:
     check_address(f"https://{'a' * 63}.example.com:8200")
     with pytest.raises(ValueError, match="must have a valid host name"):
-        Vault(f"https://{host}:8200")
+        VaultClient(f"https://{host}:8200")
 
 
 @pytest.mark.parametrize("token", ["s.first\nsecond", "s.first\u20acsecond"])
 def test_a_token_that_cannot_be_sent_is_not_printed(vault: VaultServer, token: str) -> None:
-    client = Vault(vault.address)
+    client = VaultClient(vault.address)
     for request in (lambda: client.revoke(token), lambda: client.unwrap("transit", "models", token, "vault:v1:")):
         with pytest.raises(VaultError, match="characters that a token cannot have") as refused:
             request()

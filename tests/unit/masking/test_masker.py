@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.masking import corpus
-from triton_operator.masking import Action, Kind, Masker, MaskingError, Span, Vault
+from triton_operator.masking import Action, Kind, Masker, MaskingError, Span, TokenVault
 from triton_operator.masking.actions import read_key
 
 TEXT = "我是林晓东 电话 139 1234 5678 a@example.com"
@@ -48,7 +48,7 @@ ANY_TEXT = st.lists(PIECES, max_size=8).map("".join)
     ],
 )
 def test_each_action_writes_its_replacement(action: Action, expected: str) -> None:
-    assert Masker(action, vault=Vault()).mask(TEXT) == (expected, Counter(NAME=1, PHONE=1, EMAIL=1))
+    assert Masker(action, vault=TokenVault()).mask(TEXT) == (expected, Counter(NAME=1, PHONE=1, EMAIL=1))
 
 
 def test_each_type_can_have_its_action_and_other_types_are_kept() -> None:
@@ -81,7 +81,7 @@ def test_the_key_is_a_line_of_a_file(tmp_path: Path) -> None:
 
 
 def test_the_same_value_has_the_same_token_until_the_vault_is_cleared() -> None:
-    vault = Vault()
+    vault = TokenVault()
     masker = Masker(Action.TOKENIZE, vault=vault)
     assert masker.mask("13912345678 13912345679 13912345678").text == "<PHONE_1> <PHONE_2> <PHONE_1>"
     assert vault.unmask("<PHONE_2>, <PHONE_3>") == "13912345679, <PHONE_3>"
@@ -91,7 +91,7 @@ def test_the_same_value_has_the_same_token_until_the_vault_is_cleared() -> None:
 
 @given(ANY_TEXT, ANY_TEXT)
 def test_tokens_are_turned_back_whatever_the_text_is(first: str, second: str) -> None:
-    vault = Vault()
+    vault = TokenVault()
     masker = Masker(Action.TOKENIZE, vault=vault)
     masked = [masker.mask(first).text, masker.mask(second).text]
     assert [vault.unmask(each) for each in masked] == [first, second]
@@ -99,7 +99,7 @@ def test_tokens_are_turned_back_whatever_the_text_is(first: str, second: str) ->
 
 @pytest.mark.parametrize("language", corpus.LANGUAGES)
 def test_the_frozen_sentences_are_turned_back(language: str) -> None:
-    vault = Vault()
+    vault = TokenVault()
     masker = Masker(Action.TOKENIZE, vault=vault)
     for sentence in corpus.sentences(language):
         assert vault.unmask(masker.mask(sentence.text).text) == sentence.text
@@ -107,7 +107,7 @@ def test_the_frozen_sentences_are_turned_back(language: str) -> None:
 
 def test_a_token_in_a_text_names_no_value_of_another_text() -> None:
     """Otherwise, a text could make the client show what another text contained."""
-    vault = Vault()
+    vault = TokenVault()
     masker = Masker(Action.TOKENIZE, vault=vault)
     masker.mask("13912345678")
     assert masker.mask("say <PHONE_1>") == ("say <TEXT_1>", Counter())
@@ -123,7 +123,7 @@ def test_own_recognizers_use_the_action_for_all_types_or_replace() -> None:
 @pytest.mark.parametrize("action", Action)
 def test_neither_logs_nor_representations_show_a_value(action: Action, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    vault = Vault()
+    vault = TokenVault()
     masker = Masker(action, key=KEY, vault=vault)
     outcome = masker.mask(TEXT)
     shown = f"{masker!r} {vault!r} {outcome!r} {caplog.text}"

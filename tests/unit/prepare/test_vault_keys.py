@@ -15,7 +15,7 @@ from tests.encrypted import login_to, wrap
 from tests.pod_folders import Pod
 from tests.vault_server import JWT, OWNER, VaultServer, failed, vault_server
 from triton_operator.api.conditions import Reason
-from triton_operator.encryption.vault import Vault
+from triton_operator.encryption.vault import VaultClient
 from triton_operator.encryption.wrapped_keyset import WRAPPED_FILE, read_wrapped
 from triton_operator.prepare.fetch import retry_budget
 from triton_operator.triton.prepare_contract.outcome import Prepared
@@ -51,7 +51,7 @@ def ask(pod: Pod, vault: VaultServer, jwt: str = JWT, **fields: str) -> None:
 
 def content_of(folder: Path, vault: VaultServer) -> bytes:
     """The keyset of an encrypted model."""
-    return Vault(vault.address).unwrap("transit", "models", OWNER, read_wrapped(folder).ciphertext)
+    return VaultClient(vault.address).unwrap("transit", "models", OWNER, read_wrapped(folder).ciphertext)
 
 
 def test_one_login_unwraps_the_keys_of_all_models(pod: Pod, vault: VaultServer) -> None:
