@@ -8,11 +8,21 @@ extra `masking`.
 
 from __future__ import annotations
 
-from triton_operator.masking.actions import Action
+from triton_operator.masking.actions import MaskingAction
 from triton_operator.masking.errors import MaskingError
-from triton_operator.masking.kinds import Kind, Span
+from triton_operator.masking.kinds import PersonalDataKind, Span
 from triton_operator.masking.masker import Masked, Masker
 from triton_operator.masking.recognition import Recognizer, find
 from triton_operator.masking.vault import TokenVault
 
-__all__ = ["Action", "Kind", "Masked", "Masker", "MaskingError", "Recognizer", "Span", "TokenVault", "find"]
+__all__ = [
+    "MaskingAction",
+    "PersonalDataKind",
+    "Masked",
+    "Masker",
+    "MaskingError",
+    "Recognizer",
+    "Span",
+    "TokenVault",
+    "find",
+]

@@ -18,7 +18,7 @@ from triton_operator.masking.errors import MaskingError
 from triton_operator.masking.plain_text import plain
 
 
-class Action(StrEnum):
+class MaskingAction(StrEnum):
     """What happens with personal data of a type."""
 
     MASK = "mask"

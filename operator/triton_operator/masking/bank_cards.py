@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from triton_operator.masking.kinds import Kind, Span
+from triton_operator.masking.kinds import PersonalDataKind, Span
 from triton_operator.masking.labels import label
 
 _NUMBER = re.compile(r"(?<![0-9A-Za-z.])\d(?:[ -]?\d){12,18}(?![0-9A-Za-z])(?!\.\d)", re.ASCII)
@@ -29,7 +29,7 @@ def find(text: str) -> Iterator[Span]:
         if not (_GROUPS.fullmatch(written) and _NETWORKS.fullmatch(digits) and passes_luhn(digits)):
             continue
         if label(text, match.start(), _LABEL) is not False:
-            yield Span(match.start(), match.end(), Kind.BANK_CARD)
+            yield Span(match.start(), match.end(), PersonalDataKind.BANK_CARD)
 
 
 def passes_luhn(digits: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from triton_operator.masking.kinds import Kind, Span
+from triton_operator.masking.kinds import PersonalDataKind, Span
 from triton_operator.masking.lexicon import chinese
 
 _NUMBER = r"(?:\d{1,5}|[一二三四五六七八九十]{1,3})"
@@ -46,7 +46,7 @@ def find(text: str) -> Iterator[Span]:
     for match in _ADDRESS.finditer(text):
         start = _start(text, match.start())
         if start is not None:
-            yield Span(start, match.end(), Kind.ADDRESS)
+            yield Span(start, match.end(), PersonalDataKind.ADDRESS)
 
 
 def _start(text: str, number: int) -> int | None:

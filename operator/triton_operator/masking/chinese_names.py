@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from triton_operator.masking.kinds import Kind, Span
+from triton_operator.masking.kinds import PersonalDataKind, Span
 from triton_operator.masking.lexicon import COMPOUND, SINGLE, Lexicon, chinese
 from triton_operator.masking.word_lists import alternatives, word_list
 
@@ -76,9 +76,9 @@ def find(text: str) -> Iterator[Span]:
             yield from _names(_Run(text, match.start(), match.end(), chinese()))
     for match in _FAMILY_NAME.finditer(text):
         if match[1] in SINGLE or match[1] in COMPOUND:
-            yield Span(match.start(1), match.end(1), Kind.NAME)
+            yield Span(match.start(1), match.end(1), PersonalDataKind.NAME)
     for match in _TRANSLITERATED.finditer(text) if "\u00b7" in text else ():
-        yield Span(match.start(), match.end(), Kind.NAME)
+        yield Span(match.start(), match.end(), PersonalDataKind.NAME)
 
 
 def _names(run: _Run) -> Iterator[Span]:
@@ -95,7 +95,7 @@ def _names(run: _Run) -> Iterator[Span]:
     while end > run.first:
         path = best[end - run.first]
         if path.is_name:
-            names.append(Span(path.start, end, Kind.NAME))
+            names.append(Span(path.start, end, PersonalDataKind.NAME))
         end = path.start
     yield from reversed(names)
 

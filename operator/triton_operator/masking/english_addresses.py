@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from triton_operator.masking.kinds import Kind, Span
+from triton_operator.masking.kinds import PersonalDataKind, Span
 from triton_operator.masking.word_lists import alternatives
 
 _STREET_TYPES = alternatives("street_types")
@@ -50,4 +50,4 @@ def find(text: str) -> Iterator[Span]:
         for match in _ADDRESS.finditer(text):
             is_sentence_end = match[0].endswith(".") and not match[0].endswith(_ABBREVIATED)
             end = match.end() - is_sentence_end
-            yield Span(match.start(), end, Kind.ADDRESS)
+            yield Span(match.start(), end, PersonalDataKind.ADDRESS)

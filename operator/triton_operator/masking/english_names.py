@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from triton_operator.masking.kinds import Kind, Span
+from triton_operator.masking.kinds import PersonalDataKind, Span
 from triton_operator.masking.word_lists import alternatives, word_list
 
 TITLES = word_list("english_titles")
@@ -65,7 +65,7 @@ def find(text: str) -> Iterator[Span]:
             last = _last(words, index)
             start, end = tokens[index].start(), tokens[last].start() + _length(words[last])
             if _is_name_at(index, words, last, text[max(0, start - _REACH) : start], text[end : end + _REACH]):
-                yield Span(start, end, Kind.NAME)
+                yield Span(start, end, PersonalDataKind.NAME)
                 index = last
             index += 1
 

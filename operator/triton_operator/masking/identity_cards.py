@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import date
 
-from triton_operator.masking.kinds import Kind, Span
+from triton_operator.masking.kinds import PersonalDataKind, Span
 from triton_operator.masking.labels import label
 
 _NUMBER = re.compile(
@@ -28,7 +28,7 @@ def find(text: str) -> Iterator[Span]:
         if not _PROVINCE.match(number) or label(text, match.start(), _LABEL) is False:
             continue
         if is_date(match[2] or f"19{match[3]}") and (match[3] or check_character(number[:17]) == number[17].upper()):
-            yield Span(match.start(), match.end(), Kind.ID_CARD)
+            yield Span(match.start(), match.end(), PersonalDataKind.ID_CARD)
 
 
 def check_character(digits: str) -> str:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Kind(StrEnum):
+class PersonalDataKind(StrEnum):
     """A type of personal data."""
 
     NAME = "NAME"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from triton_operator.masking.kinds import Kind, Span
+from triton_operator.masking.kinds import PersonalDataKind, Span
 from triton_operator.masking.labels import label
 
 _PROVINCE = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新"
@@ -27,8 +27,8 @@ def find(text: str) -> Iterator[Span]:
     """Find licence plates."""
     if not text.isascii():
         for match in _CHINESE.finditer(text):
-            yield Span(match.start(), match.end(), Kind.LICENSE_PLATE)
+            yield Span(match.start(), match.end(), PersonalDataKind.LICENSE_PLATE)
     if _LABEL.search(text):
         for match in _OTHER.finditer(text):
             if label(text, match.start(), _LABEL):
-                yield Span(match.start(), match.end(), Kind.LICENSE_PLATE)
+                yield Span(match.start(), match.end(), PersonalDataKind.LICENSE_PLATE)

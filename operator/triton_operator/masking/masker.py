@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from triton_operator.masking.actions import Action, Replacement, hashed, masked, replaced
+from triton_operator.masking.actions import MaskingAction, Replacement, hashed, masked, replaced
 from triton_operator.masking.errors import MaskingError
-from triton_operator.masking.kinds import Kind, Span
+from triton_operator.masking.kinds import PersonalDataKind, Span
 from triton_operator.masking.lexicon import chinese
 from triton_operator.masking.phones import library
 from triton_operator.masking.recognition import Recognizer, find
@@ -40,14 +40,14 @@ class Masker:
 
     def __init__(
         self,
-        actions: Action | Mapping[Kind, Action] = Action.REPLACE,
+        actions: MaskingAction | Mapping[PersonalDataKind, MaskingAction] = MaskingAction.REPLACE,
         *,
         key: bytes = b"",
         vault: TokenVault | None = None,
         recognizers: Iterable[Recognizer] = (),
     ) -> None:
-        by_kind = dict.fromkeys(Kind, actions) if isinstance(actions, Action) else dict(actions)
-        default = actions if isinstance(actions, Action) else Action.REPLACE
+        by_kind = dict.fromkeys(PersonalDataKind, actions) if isinstance(actions, MaskingAction) else dict(actions)
+        default = actions if isinstance(actions, MaskingAction) else MaskingAction.REPLACE
         self._recognizers = tuple(recognizers)
         self._vault = vault
         replacements = {action: _replacement(action, key, vault) for action in {*by_kind.values(), default}}
@@ -83,11 +83,11 @@ def _tokens(text: str) -> Iterator[Span]:
     return (Span(match.start(), match.end(), TEXT) for match in TOKEN.finditer(text))
 
 
-def _replacement(action: Action, key: bytes, vault: TokenVault | None) -> Replacement:
-    if action is Action.HASH:
+def _replacement(action: MaskingAction, key: bytes, vault: TokenVault | None) -> Replacement:
+    if action is MaskingAction.HASH:
         return hashed(key)
-    if action is Action.TOKENIZE:
+    if action is MaskingAction.TOKENIZE:
         if vault is None:
             raise MaskingError("the action tokenize needs a vault, which stays with the caller: use `client.masked()`")
         return vault.token
-    return {Action.MASK: masked, Action.REPLACE: replaced}[action]
+    return {MaskingAction.MASK: masked, MaskingAction.REPLACE: replaced}[action]

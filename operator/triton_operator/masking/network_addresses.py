@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv6Address
 
-from triton_operator.masking.kinds import Kind, Span
+from triton_operator.masking.kinds import PersonalDataKind, Span
 from triton_operator.masking.labels import label
 
 _EMAIL = re.compile(
@@ -28,17 +28,17 @@ def find(text: str) -> Iterator[Span]:
     """Find addresses; a label distinguishes a version number of four parts from an IPv4 address."""
     if "@" in text:
         for match in _EMAIL.finditer(text):
-            yield Span(match.start(), match.end(), Kind.EMAIL)
+            yield Span(match.start(), match.end(), PersonalDataKind.EMAIL)
     if text.count(".") >= 3:  # noqa: PLR2004 -- the dots of an address
         for pattern in (_IPV4, _IPV4_AFTER_SIGN):
             for match in pattern.finditer(text):
                 if label(text, match.start(), _LABEL) is not False:
-                    yield Span(match.start(), match.end(), Kind.IP)
+                    yield Span(match.start(), match.end(), PersonalDataKind.IP)
     if text.count(":") >= 2:  # noqa: PLR2004 -- the shortest is a::b
         for match in _IPV6.finditer(text):
             found = match[0][:-1] if match[0].endswith(":") and not match[0].endswith("::") else match[0]
             if _is_ipv6(found):
-                yield Span(match.start(), match.start() + len(found), Kind.IP)
+                yield Span(match.start(), match.start() + len(found), PersonalDataKind.IP)
 
 
 def _is_ipv6(text: str) -> bool:

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from triton_operator.masking.errors import MaskingError
-from triton_operator.masking.kinds import Kind, Span
+from triton_operator.masking.kinds import PersonalDataKind, Span
 from triton_operator.masking.labels import label
 
 _START = r"(?<![0-9A-Za-z+#_])(?<!\d[.:/-])"
@@ -37,7 +37,7 @@ _DIGITS = range(7, 13)
 def find(text: str) -> Iterator[Span]:
     """Find telephone numbers, some of them by several rules."""
     for match in _candidates(text):
-        yield Span(match.start(), match.end(), Kind.PHONE)
+        yield Span(match.start(), match.end(), PersonalDataKind.PHONE)
 
 
 def _candidates(text: str) -> Iterator[re.Match[str]]:

@@ -22,7 +22,7 @@ from triton_operator.masking import (
     phones,
     travel_documents,
 )
-from triton_operator.masking.kinds import Kind, Span
+from triton_operator.masking.kinds import PersonalDataKind, Span
 from triton_operator.masking.plain_text import plain
 
 Recognizer: TypeAlias = Callable[[str], Iterator[Span]]
@@ -37,27 +37,27 @@ _STRENGTH = {
     kind: place
     for place, kind in enumerate(
         (
-            Kind.EMAIL,
-            Kind.ID_CARD,
-            Kind.BANK_CARD,
-            Kind.PASSPORT,
-            Kind.LICENSE_PLATE,
-            Kind.IP,
-            Kind.PHONE,
-            Kind.ADDRESS,
-            Kind.NAME,
+            PersonalDataKind.EMAIL,
+            PersonalDataKind.ID_CARD,
+            PersonalDataKind.BANK_CARD,
+            PersonalDataKind.PASSPORT,
+            PersonalDataKind.LICENSE_PLATE,
+            PersonalDataKind.IP,
+            PersonalDataKind.PHONE,
+            PersonalDataKind.ADDRESS,
+            PersonalDataKind.NAME,
         )
     )
 }
 
 
-def find(text: str, kinds: Iterable[str] = Kind, recognizers: Iterable[Recognizer] = ()) -> list[Span]:
+def find(text: str, kinds: Iterable[str] = PersonalDataKind, recognizers: Iterable[Recognizer] = ()) -> list[Span]:
     """Return the personal data in a text; `recognizers` are used in addition, and win over the ones here."""
     wanted = frozenset(kinds)
     search = plain(text)
     own = [span for recognize in recognizers for span in recognize(search)]
     found = [span for recognize in _suitable(search) for span in recognize(search) if span.type in wanted]
-    found.sort(key=lambda span: (_STRENGTH[Kind(span.type)], span.start - span.end))
+    found.sort(key=lambda span: (_STRENGTH[PersonalDataKind(span.type)], span.start - span.end))
     return _without_overlaps([*own, *found])
 
 

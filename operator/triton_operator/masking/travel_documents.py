@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from triton_operator.masking.kinds import Kind, Span
+from triton_operator.masking.kinds import PersonalDataKind, Span
 from triton_operator.masking.labels import label
 
 _CHINESE = re.compile(r"[EG]\d{8}|E[A-HJ-NP-Z]\d{7}")
@@ -18,4 +18,4 @@ def find(text: str) -> Iterator[Span]:
     for match in _ANY.finditer(text):
         labelled = label(text, match.start(), _LABEL)
         if labelled or (labelled is None and _CHINESE.fullmatch(match[0])):
-            yield Span(match.start(), match.end(), Kind.PASSPORT)
+            yield Span(match.start(), match.end(), PersonalDataKind.PASSPORT)

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from triton_operator.masking.actions import Action, read_key
-from triton_operator.masking.kinds import Kind
+from triton_operator.masking.actions import MaskingAction, read_key
+from triton_operator.masking.kinds import PersonalDataKind
 from triton_operator.masking.masker import Masker
 
 INPUT = "TEXT"
@@ -81,7 +81,9 @@ class _Metrics:
             self._family = family(
                 name=METRIC, description="Parts of texts that were masked, by type.", kind=family.COUNTER
             )
-            self._counters = {kind: self._family.Metric(labels={"model": model, "type": kind}) for kind in Kind}
+            self._counters = {
+                kind: self._family.Metric(labels={"model": model, "type": kind}) for kind in PersonalDataKind
+            }
 
     def add(self, counts: Counter[str]) -> None:
         for kind, count in counts.items():
@@ -92,8 +94,8 @@ class _Metrics:
 def masker(parameters: Mapping[str, Mapping[str, str]], folder: Path) -> Masker:
     """Return the masker of a configuration, of a model version in `folder`; raises MaskingError without a key."""
     values = {name: each["string_value"] for name, each in parameters.items()}
-    actions = {Kind(kind): Action(action) for kind, action in json.loads(values[ACTIONS]).items()}
-    key = read_key(folder / values[KEY_FILE]) if Action.HASH in actions.values() else b""
+    actions = {PersonalDataKind(kind): MaskingAction(action) for kind, action in json.loads(values[ACTIONS]).items()}
+    key = read_key(folder / values[KEY_FILE]) if MaskingAction.HASH in actions.values() else b""
     return Masker(actions, key=key)
 
 

@@ -22,7 +22,7 @@ from triton_operator.sdk.prediction import Prediction
 
 if TYPE_CHECKING:
     from triton_operator.explain import Explanation
-    from triton_operator.masking import Action, Kind, Recognizer
+    from triton_operator.masking import MaskingAction, PersonalDataKind, Recognizer
     from triton_operator.sdk.explanation import ExplainOptions
     from triton_operator.sdk.masked import AsyncMaskedClient
 
@@ -193,7 +193,7 @@ class AsyncClient(AsyncModels):
 
     def masked(
         self,
-        actions: Action | str | Mapping[Kind, Action] = "tokenize",
+        actions: MaskingAction | str | Mapping[PersonalDataKind, MaskingAction] = "tokenize",
         *,
         key: bytes = b"",
         recognizers: Iterable[Recognizer] = (),

@@ -28,7 +28,7 @@ from triton_operator.sdk.waiting import Progress
 
 if TYPE_CHECKING:
     from triton_operator.explain import Explanation
-    from triton_operator.masking import Action, Kind, Recognizer
+    from triton_operator.masking import MaskingAction, PersonalDataKind, Recognizer
     from triton_operator.sdk.explanation import ExplainOptions
     from triton_operator.sdk.masked import MaskedClient
 
@@ -154,7 +154,7 @@ class Client:
     @documented_by(AsyncClient.masked)
     def masked(
         self,
-        actions: Action | str | Mapping[Kind, Action] = "tokenize",
+        actions: MaskingAction | str | Mapping[PersonalDataKind, MaskingAction] = "tokenize",
         *,
         key: bytes = b"",
         recognizers: Iterable[Recognizer] = (),

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from triton_operator.masking import Action, Kind, Masker, MaskingError, Recognizer, TokenVault
+from triton_operator.masking import Masker, MaskingAction, MaskingError, PersonalDataKind, Recognizer, TokenVault
 from triton_operator.sdk.errors import InvalidRequestError
 from triton_operator.sdk.prediction import Prediction
 from triton_operator.sdk.tensors import Array
@@ -27,14 +27,14 @@ class Conversation:
 
     def __init__(
         self,
-        actions: Action | str | Mapping[Kind, Action] = Action.TOKENIZE,
+        actions: MaskingAction | str | Mapping[PersonalDataKind, MaskingAction] = MaskingAction.TOKENIZE,
         *,
         key: bytes = b"",
         recognizers: Iterable[Recognizer] = (),
     ) -> None:
         self._vault = TokenVault()
         try:
-            chosen = Action(actions) if isinstance(actions, str) else actions
+            chosen = MaskingAction(actions) if isinstance(actions, str) else actions
             Masker.load()
             self._masker = Masker(chosen, key=key, vault=self._vault, recognizers=recognizers)
         except (MaskingError, ValueError) as error:

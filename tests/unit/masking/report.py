@@ -17,7 +17,7 @@ from tests.unit.masking import corpus
 from tests.unit.masking.corpus import Span
 from tests.unit.masking.scores import scores
 from triton_operator.cli.mask_model.folder import LIBRARY, Texts, write_mask
-from triton_operator.masking import Action, Kind, Masker, find
+from triton_operator.masking import Masker, MaskingAction, PersonalDataKind, find
 
 _START = """
 import sys, time
@@ -62,7 +62,7 @@ def _print_speed(language: str) -> None:
 def _start_seconds() -> float:
     """Return the time that the model's code and dictionaries take to load, in a new process; the least of three."""
     with TemporaryDirectory() as folder:
-        write_mask(Path(folder) / "mask", dict.fromkeys(Kind, Action.REPLACE), Texts())
+        write_mask(Path(folder) / "mask", dict.fromkeys(PersonalDataKind, MaskingAction.REPLACE), Texts())
         command = [sys.executable, "-I", "-c", _START, str(Path(folder) / "mask" / "1" / LIBRARY)]
         return min(float(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(3))
 

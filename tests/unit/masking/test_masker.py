@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.masking import corpus
-from triton_operator.masking import Action, Kind, Masker, MaskingError, Span, TokenVault
+from triton_operator.masking import Masker, MaskingAction, MaskingError, PersonalDataKind, Span, TokenVault
 from triton_operator.masking.actions import read_key
 
 TEXT = "我是林晓东 电话 139 1234 5678 a@example.com"
@@ -42,34 +42,34 @@ ANY_TEXT = st.lists(PIECES, max_size=8).map("".join)
 @pytest.mark.parametrize(
     ("action", "expected"),
     [
-        (Action.MASK, "我是*** 电话 *** **** **** *************"),
-        (Action.REPLACE, "我是<NAME> 电话 <PHONE> <EMAIL>"),
-        (Action.TOKENIZE, "我是<NAME_1> 电话 <PHONE_1> <EMAIL_1>"),
+        (MaskingAction.MASK, "我是*** 电话 *** **** **** *************"),
+        (MaskingAction.REPLACE, "我是<NAME> 电话 <PHONE> <EMAIL>"),
+        (MaskingAction.TOKENIZE, "我是<NAME_1> 电话 <PHONE_1> <EMAIL_1>"),
     ],
 )
-def test_each_action_writes_its_replacement(action: Action, expected: str) -> None:
+def test_each_action_writes_its_replacement(action: MaskingAction, expected: str) -> None:
     assert Masker(action, vault=TokenVault()).mask(TEXT) == (expected, Counter(NAME=1, PHONE=1, EMAIL=1))
 
 
 def test_each_type_can_have_its_action_and_other_types_are_kept() -> None:
-    masker = Masker({Kind.NAME: Action.MASK, Kind.EMAIL: Action.REPLACE})
+    masker = Masker({PersonalDataKind.NAME: MaskingAction.MASK, PersonalDataKind.EMAIL: MaskingAction.REPLACE})
     assert masker.mask(TEXT).text == "我是*** 电话 139 1234 5678 <EMAIL>"
 
 
 def test_a_hash_depends_on_the_value_and_the_key_only() -> None:
     """Separators and the form of digits do not change it."""
-    masker = Masker(Action.HASH, key=KEY)
+    masker = Masker(MaskingAction.HASH, key=KEY)
     one, other = masker.mask("tel 13912345678").text, masker.mask("tel 139-1234-5678").text
     assert one == other
     assert one.startswith("tel <PHONE:")
     assert len(one) == len("tel <PHONE:>") + 16
     assert masker.mask("tel 13912345679").text != one
-    assert Masker(Action.HASH, key=KEY[::-1]).mask("tel 13912345678").text != one
+    assert Masker(MaskingAction.HASH, key=KEY[::-1]).mask("tel 13912345678").text != one
 
 
-@pytest.mark.parametrize("action", [Action.HASH, Action.TOKENIZE])
-def test_an_action_without_its_key_or_vault_is_refused(action: Action) -> None:
-    with pytest.raises(MaskingError, match="key" if action is Action.HASH else "vault"):
+@pytest.mark.parametrize("action", [MaskingAction.HASH, MaskingAction.TOKENIZE])
+def test_an_action_without_its_key_or_vault_is_refused(action: MaskingAction) -> None:
+    with pytest.raises(MaskingError, match="key" if action is MaskingAction.HASH else "vault"):
         Masker(action, key=b"short")
 
 
@@ -82,7 +82,7 @@ def test_the_key_is_a_line_of_a_file(tmp_path: Path) -> None:
 
 def test_the_same_value_has_the_same_token_until_the_vault_is_cleared() -> None:
     vault = TokenVault()
-    masker = Masker(Action.TOKENIZE, vault=vault)
+    masker = Masker(MaskingAction.TOKENIZE, vault=vault)
     assert masker.mask("13912345678 13912345679 13912345678").text == "<PHONE_1> <PHONE_2> <PHONE_1>"
     assert vault.unmask("<PHONE_2>, <PHONE_3>") == "13912345679, <PHONE_3>"
     vault.clear()
@@ -92,7 +92,7 @@ def test_the_same_value_has_the_same_token_until_the_vault_is_cleared() -> None:
 @given(ANY_TEXT, ANY_TEXT)
 def test_tokens_are_turned_back_whatever_the_text_is(first: str, second: str) -> None:
     vault = TokenVault()
-    masker = Masker(Action.TOKENIZE, vault=vault)
+    masker = Masker(MaskingAction.TOKENIZE, vault=vault)
     masked = [masker.mask(first).text, masker.mask(second).text]
     assert [vault.unmask(each) for each in masked] == [first, second]
 
@@ -100,7 +100,7 @@ def test_tokens_are_turned_back_whatever_the_text_is(first: str, second: str) ->
 @pytest.mark.parametrize("language", corpus.LANGUAGES)
 def test_the_frozen_sentences_are_turned_back(language: str) -> None:
     vault = TokenVault()
-    masker = Masker(Action.TOKENIZE, vault=vault)
+    masker = Masker(MaskingAction.TOKENIZE, vault=vault)
     for sentence in corpus.sentences(language):
         assert vault.unmask(masker.mask(sentence.text).text) == sentence.text
 
@@ -108,7 +108,7 @@ def test_the_frozen_sentences_are_turned_back(language: str) -> None:
 def test_a_token_in_a_text_names_no_value_of_another_text() -> None:
     """Otherwise, a text could make the client show what another text contained."""
     vault = TokenVault()
-    masker = Masker(Action.TOKENIZE, vault=vault)
+    masker = Masker(MaskingAction.TOKENIZE, vault=vault)
     masker.mask("13912345678")
     assert masker.mask("say <PHONE_1>") == ("say <TEXT_1>", Counter())
     assert vault.unmask("say <TEXT_1>") == "say <PHONE_1>"
@@ -116,12 +116,12 @@ def test_a_token_in_a_text_names_no_value_of_another_text() -> None:
 
 def test_own_recognizers_use_the_action_for_all_types_or_replace() -> None:
     staff = [lambda text: iter([Span(0, 4, "STAFF")])]
-    assert Masker(Action.MASK, recognizers=staff).mask("A123 ok").text == "**** ok"
-    assert Masker({Kind.NAME: Action.MASK}, recognizers=staff).mask("A123 ok").text == "<STAFF> ok"
+    assert Masker(MaskingAction.MASK, recognizers=staff).mask("A123 ok").text == "**** ok"
+    assert Masker({PersonalDataKind.NAME: MaskingAction.MASK}, recognizers=staff).mask("A123 ok").text == "<STAFF> ok"
 
 
-@pytest.mark.parametrize("action", Action)
-def test_neither_logs_nor_representations_show_a_value(action: Action, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("action", MaskingAction)
+def test_neither_logs_nor_representations_show_a_value(action: MaskingAction, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     vault = TokenVault()
     masker = Masker(action, key=KEY, vault=vault)

@@ -10,11 +10,11 @@ import pytest
 from tests.unit.masking import corpus
 from tests.unit.masking.corpus import LANGUAGES
 from tests.unit.masking.scores import scores
-from triton_operator.masking import Kind, Span, find
+from triton_operator.masking import PersonalDataKind, Span, find
 from triton_operator.masking.word_lists import word_list
 
 ROOT = Path(__file__).parents[3]
-OPEN_FORM = {Kind.NAME, Kind.ADDRESS}
+OPEN_FORM = {PersonalDataKind.NAME, PersonalDataKind.ADDRESS}
 """Types without a checksum or a fixed form."""
 
 
@@ -26,7 +26,7 @@ def found(text: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_precision_and_recall_of_each_type(language: str) -> None:
     counted = scores(corpus.sentences(language), lambda text: [corpus.Span(*span) for span in find(text)])
-    assert set(counted) == set(Kind)
+    assert set(counted) == set(PersonalDataKind)
     for kind, score in counted.items():
         least = 0.85 if kind in OPEN_FORM else 0.95
         assert score.precision >= least, f"{kind}: {score}"
@@ -45,7 +45,7 @@ def test_the_documentation_of_this_project_is_hardly_changed() -> None:
     lines = [
         line for page in pages if page.name != "masking.md" for line in page.read_text(encoding="utf-8").splitlines()
     ]
-    changed = [line for line in lines if any(span.type != Kind.IP for span in find(line))]
+    changed = [line for line in lines if any(span.type != PersonalDataKind.IP for span in find(line))]
     assert len(lines) > 3000
     assert len(changed) <= 0.003 * len(lines), changed
 
@@ -140,7 +140,7 @@ def test_both_languages_in_one_text() -> None:
 def test_only_the_requested_types_are_found() -> None:
     text = "Laura Hansen, a@example.com"
     assert [span.type for span in find(text)] == ["NAME", "EMAIL"]
-    assert [span.type for span in find(text, [Kind.EMAIL])] == ["EMAIL"]
+    assert [span.type for span in find(text, [PersonalDataKind.EMAIL])] == ["EMAIL"]
 
 
 def test_an_own_recognizer_wins_over_the_others() -> None:

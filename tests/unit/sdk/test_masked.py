@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.inference_server import Backend, Model, grpc_server, http_server
-from triton_operator.masking import Kind
+from triton_operator.masking import PersonalDataKind
 from triton_operator.sdk import AsyncClient, Client, InvalidRequestError, Prediction, Protocol
 from triton_operator.sdk.conversation import Conversation
 from triton_operator.sdk.tensors import Array
@@ -40,7 +40,11 @@ def test_the_response_contains_the_values_that_the_request_did_not() -> None:
 def test_an_action_that_cannot_be_reversed_stays_in_the_response() -> None:
     with http_server(backend()) as url, Client("echo", url=url) as client, client.masked("replace") as masked:
         assert texts(masked.infer("echo", "13912345678")) == ["<PHONE>"]
-    with http_server(backend()) as url, Client("echo", url=url) as client, client.masked({Kind.NAME: "mask"}) as masked:  # type: ignore[dict-item]
+    with (
+        http_server(backend()) as url,
+        Client("echo", url=url) as client,
+        client.masked({PersonalDataKind.NAME: "mask"}) as masked,
+    ):  # type: ignore[dict-item]
         assert texts(masked.infer("echo", "我是林晓东 13912345678")) == ["我是*** 13912345678"]
 
 

@@ -15,7 +15,7 @@ from triton_operator.api.model import Format
 from triton_operator.api.model_config import Input, InstanceGroup, InstanceKind, ModelConfig, Output
 from triton_operator.api.tensor import DataType
 from triton_operator.cli.mask_model.library import write_library
-from triton_operator.masking import Action, Kind
+from triton_operator.masking import MaskingAction, PersonalDataKind
 from triton_operator.masking.triton_step import ACTIONS, INPUT, KEY_FILE, OUTPUT
 from triton_operator.triton.config.constants import CONFIG_NAME
 from triton_operator.triton.config.typed_config import to_message
@@ -42,7 +42,9 @@ class Texts(NamedTuple):
     dims: tuple[int, ...] = (1,)
 
 
-def write_mask(folder: Path, actions: Mapping[Kind, Action], texts: Texts, key_file: str = "") -> None:
+def write_mask(
+    folder: Path, actions: Mapping[PersonalDataKind, MaskingAction], texts: Texts, key_file: str = ""
+) -> None:
     """Write the model; raises MaskingError if a package is missing."""
     version = folder / "1"
     version.mkdir(parents=True, exist_ok=True)
@@ -52,7 +54,7 @@ def write_mask(folder: Path, actions: Mapping[Kind, Action], texts: Texts, key_f
     (folder / CONFIG_NAME).write_text(write(message), encoding="utf-8")
 
 
-def _config(actions: Mapping[Kind, Action], texts: Texts, key_file: str) -> ModelConfig:
+def _config(actions: Mapping[PersonalDataKind, MaskingAction], texts: Texts, key_file: str) -> ModelConfig:
     parameters = {ACTIONS: json.dumps(dict(sorted(actions.items()))), **({KEY_FILE: key_file} if key_file else {})}
     return ModelConfig(
         (Input(INPUT, DataType.STRING, texts.dims),),
