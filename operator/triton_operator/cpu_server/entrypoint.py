@@ -40,7 +40,7 @@ _PARENT, _EXIT_STATUS = 1, -1  # Indexes of fields in /proc/PID/stat after the n
 _MODEL_FILE = re.compile(r".*/([^/]+)/\d+/[^/]+")  # The stub's first argument, for example /models/digits/1/model.pt.
 
 
-class Supervisor:
+class ServerSupervisor:
     """Runs the server and watches its model processes, each through a pidfd."""
 
     def __init__(self, command: list[str], proc: Path = Path("/proc"), parent_pipe: int = -1) -> None:
@@ -217,7 +217,7 @@ def main(command: list[str]) -> int:
         parent_pipe = int(os.environ.pop(PARENT_PIPE, "-1"))
         if parent_pipe >= 0:
             os.set_inheritable(parent_pipe, False)
-        return Supervisor(command, parent_pipe=parent_pipe).run()
+        return ServerSupervisor(command, parent_pipe=parent_pipe).run()
     except FileNotFoundError:
         print(f"program {command[0]!r} not found", file=sys.stderr)
         return 127

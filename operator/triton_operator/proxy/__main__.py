@@ -15,7 +15,7 @@ from pathlib import Path
 from triton_operator.api import names
 from triton_operator.proxy.placement import Placement
 from triton_operator.proxy.report import Report
-from triton_operator.proxy.supervisor import Settings, Supervisor
+from triton_operator.proxy.supervisor import Supervisor, SupervisorSettings
 from triton_operator.triton.proxy_contract import policy
 
 PROGRAM = Path("/opt/haproxy/sbin/haproxy")
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         silence_seconds=options.silence,
         drain_seconds=options.drain,
     )
-    settings = Settings(options.policy, options.tls, options.haproxy, placement, options.wait)
+    settings = SupervisorSettings(options.policy, options.tls, options.haproxy, placement, options.wait)
     return Supervisor(settings, Report(options.termination_log)).run()
 
 

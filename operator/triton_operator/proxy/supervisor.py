@@ -2,7 +2,7 @@
 
 Input: the mounted files, read twice a second, and signals. Output: a running HAProxy, one line for each change, and the
 exit status of the container. Files that are invalid change nothing: HAProxy continues with the last valid ones. The
-first start waits up to `Settings.wait_seconds` for valid files, and then ends with a termination message.
+first start waits up to `SupervisorSettings.wait_seconds` for valid files, and then ends with a termination message.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Settings:
+class SupervisorSettings:
     """Paths of the mounted files and of HAProxy, and times in seconds."""
 
     policy_folder: Path
@@ -42,7 +42,7 @@ class Settings:
 class Supervisor:
     """The main loop; `run` returns the exit status."""
 
-    def __init__(self, settings: Settings, report: Report) -> None:
+    def __init__(self, settings: SupervisorSettings, report: Report) -> None:
         self._settings = settings
         self._report = report
         self._folder = WorkFolder(settings.placement.folder)
