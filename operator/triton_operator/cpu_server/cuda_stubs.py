@@ -26,7 +26,7 @@ from triton_operator.errors import TritonOperatorError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from triton_operator.cpu_server.elf import SharedObject, Symbol
+    from triton_operator.cpu_server.elf import SharedLibrary, Symbol
 
 NVIDIA_LIBRARIES = ("libcu", "libnv", "libnccl")
 PYTHON_API = ("Py", "_Py")
@@ -36,13 +36,13 @@ class StubError(TritonOperatorError, RuntimeError):
     """The folder contains no torch that stubs can be written for; the message states the reason."""
 
 
-def missing_libraries(objects: Iterable[SharedObject], present: Iterable[str]) -> set[str]:
+def missing_libraries(objects: Iterable[SharedLibrary], present: Iterable[str]) -> set[str]:
     """Names of NVIDIA's libraries that are required but not present."""
     needed = {name for item in objects for name in item.needed if name.startswith(NVIDIA_LIBRARIES)}
     return needed - set(present)
 
 
-def plan_stubs(objects: Iterable[SharedObject], missing: set[str]) -> dict[str, set[Symbol]]:
+def plan_stubs(objects: Iterable[SharedLibrary], missing: set[str]) -> dict[str, set[Symbol]]:
     """Return the symbols that each missing library has to define.
 
     A versioned symbol names its library. An unversioned symbol does not, so every unversioned missing library that its

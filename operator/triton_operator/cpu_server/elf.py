@@ -1,6 +1,6 @@
 """Read the dependencies and symbols of a shared library without loading it and without binutils.
 
-Input: the path of a 64-bit little-endian shared library with section headers. Output: `SharedObject`: the libraries it
+Input: the path of a 64-bit little-endian shared library with section headers. Output: `SharedLibrary`: the libraries it
 needs, and the symbols it defines or imports, with their versions. `cuda_stubs` calls it. The format is described in the
 System V ABI, in `elf(5)`, and in the LSB chapter on symbol versions.
 """
@@ -62,7 +62,7 @@ class Symbol:
 
 
 @dataclass(frozen=True)
-class SharedObject:
+class SharedLibrary:
     """A shared library's dependencies, and its imported and defined symbols."""
 
     machine: int
@@ -71,7 +71,7 @@ class SharedObject:
     defined: frozenset[str]
 
 
-def read_shared_object(path: Path) -> SharedObject:
+def read_shared_object(path: Path) -> SharedLibrary:
     """Read one library; raises `ElfError` if it has no section headers, for example because they were stripped."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         header = FILE_HEADER.unpack_from(data)
@@ -80,7 +80,7 @@ def read_shared_object(path: Path) -> SharedObject:
             message = f"{path} is not a 64-bit little-endian library with section headers"
             raise ElfError(message)
         undefined, defined = _read_symbols(data, sections)
-        return SharedObject(header[2], tuple(_read_needed(data, sections)), tuple(undefined), frozenset(defined))
+        return SharedLibrary(header[2], tuple(_read_needed(data, sections)), tuple(undefined), frozenset(defined))
 
 
 def read_sections(data: mmap.mmap, header: tuple[Any, ...]) -> list[SectionHeader]:

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from triton_operator.cpu_server import cuda_stubs
-from triton_operator.cpu_server.elf import ElfError, SharedObject, Symbol, read_shared_object
+from triton_operator.cpu_server.elf import ElfError, SharedLibrary, Symbol, read_shared_object
 from triton_operator.cpu_server.elf_stub import AARCH64, X86_64, elf_hash, stub_library
 
 MACHINE = {"x86_64": X86_64, "aarch64": AARCH64}.get(platform.machine())
 needs_loader = pytest.mark.skipif(MACHINE is None or sys.platform != "linux", reason="ELF stubs are for Linux")
 
 
-def torch_library(*symbols: Symbol, needed: tuple[str, ...], defined: frozenset[str] = frozenset()) -> SharedObject:
+def torch_library(*symbols: Symbol, needed: tuple[str, ...], defined: frozenset[str] = frozenset()) -> SharedLibrary:
     """Describe a library of torch as `read_shared_object` would."""
-    return SharedObject(X86_64, needed, symbols, defined)
+    return SharedLibrary(X86_64, needed, symbols, defined)
 
 
 def write_stub(folder: Path, name: str, *symbols: Symbol) -> Path:
