@@ -264,7 +264,7 @@ class ResourceRequirements(Struct, frozen=True):
     claims: tuple[ContainerClaim, ...] = ()
 
 
-class Container(Struct, frozen=True):
+class ContainerParts(Struct, frozen=True):
     """A container, or what is added to one of the operator's."""
 
     name: str
@@ -415,8 +415,8 @@ class PodClaim(Struct, frozen=True):
 class PodParts(Struct, frozen=True):
     """The supported fields of a PodSpec; lists of containers and volumes are checked item by item."""
 
-    init_containers: tuple[Container, ...] = ()
-    containers: tuple[Container, ...] = ()
+    init_containers: tuple[ContainerParts, ...] = ()
+    containers: tuple[ContainerParts, ...] = ()
     volumes: tuple[Volume, ...] = ()
     security_context: PodSecurityContext = PodSecurityContext()
     tolerations: tuple[Toleration, ...] = ()

@@ -11,7 +11,7 @@ from typing import Any
 
 from triton_operator.api.field_check import fields_of, struct_of
 from triton_operator.api.pod_parts import (
-    Container,
+    ContainerParts,
     ContainerPort,
     FieldSelector,
     HTTPGetAction,
@@ -53,7 +53,7 @@ def _with_texts(resources: Manifest) -> Manifest:
 
 
 _DEFAULTED: dict[type, frozenset[str]] = {
-    Container: frozenset({"imagePullPolicy", "terminationMessagePath", "terminationMessagePolicy"}),
+    ContainerParts: frozenset({"imagePullPolicy", "terminationMessagePath", "terminationMessagePolicy"}),
     ContainerPort: frozenset({"protocol"}),
     FieldSelector: frozenset({"apiVersion"}),
     HTTPGetAction: frozenset({"path", "scheme"}),

@@ -15,7 +15,7 @@ import msgspec
 
 from triton_operator.api.errors import MOST_PROBLEMS, Problem
 from triton_operator.api.field_check import unknown_fields, wrong_type
-from triton_operator.api.pod_parts import Container, PodParts, Volume
+from triton_operator.api.pod_parts import ContainerParts, PodParts, Volume
 from triton_operator.api.pod_template import MOST_BYTES, MOST_LEVELS, PodTemplate
 from triton_operator.api.spec import Spec
 from triton_operator.resources.pod_template.containers import check_added_container, refused_fields
@@ -28,7 +28,7 @@ from triton_operator.resources.pod_template.volumes import check_sources, check_
 
 PATH = "spec.podTemplate.spec"
 
-_Part = TypeVar("_Part", Container, Volume, PodParts)
+_Part = TypeVar("_Part", ContainerParts, Volume, PodParts)
 _LISTS = ("initContainers", "containers", "volumes")
 """Fields that are checked item by item."""
 
@@ -116,8 +116,8 @@ def _check_container(item: dict[str, Any], listed: str, path: str, facts: PodFac
     refused = {problem.path.rpartition(".")[2] for problem in problems}
     rest = {name: value for name, value in item.items() if name not in refused}
     yield from problems
-    yield from _check_types(rest, Container, path)
-    container = _read(rest, Container)
+    yield from _check_types(rest, ContainerParts, path)
+    container = _read(rest, ContainerParts)
     if container is None:
         return
     if container.name in OWN_CONTAINERS:

@@ -18,7 +18,7 @@ from triton_operator.api.names import (
     PORT_HTTPS,
     PORT_METRICS,
 )
-from triton_operator.api.pod_parts import Container, ContainerPort, EnvVar, TCPSocketAction, VolumeMount
+from triton_operator.api.pod_parts import ContainerParts, ContainerPort, EnvVar, TCPSocketAction, VolumeMount
 from triton_operator.api.privacy import Profile
 from triton_operator.resources.air_gap import is_by_digest
 from triton_operator.resources.own_secrets import check_variable, check_variables_from
@@ -56,7 +56,7 @@ def refused_fields(container: dict[str, Any], path: str) -> Iterator[Problem]:
         yield Problem(f"{path}.{name}", _REFUSED[name])
 
 
-def check_added_container(container: Container, listed: str, path: str, facts: PodFacts) -> Iterator[Problem]:
+def check_added_container(container: ContainerParts, listed: str, path: str, facts: PodFacts) -> Iterator[Problem]:
     """A container that the operator does not render; `listed` is the list in which it is."""
     if not container.image:
         yield Problem(f"{path}.image", "is required for a container that the operator does not have")
@@ -79,7 +79,7 @@ def check_added_container(container: Container, listed: str, path: str, facts: P
     yield from _check_actions(container, path)
 
 
-def check_variables(container: Container, path: str, facts: PodFacts) -> Iterator[Problem]:
+def check_variables(container: ContainerParts, path: str, facts: PodFacts) -> Iterator[Problem]:
     """The Secrets and volumes that variables read."""
     for index, variable in enumerate(container.env):
         yield from _check_variable(variable, f"{path}.env[{index}]", facts)
@@ -109,7 +109,7 @@ def _check_volume_name(name: str, path: str, facts: PodFacts) -> Iterator[Proble
         yield Problem(path, f"{name} is not in spec.podTemplate.spec.volumes; add it")
 
 
-def _check_restarts(container: Container, listed: str, path: str) -> Iterator[Problem]:
+def _check_restarts(container: ContainerParts, listed: str, path: str) -> Iterator[Problem]:
     is_init = listed == "initContainers"
     if container.restart_policy not in ({None, "Always"} if is_init else {None}):
         message = "must be Always, or be omitted" if is_init else "must be omitted; use a sidecar in initContainers"
@@ -133,7 +133,7 @@ def _check_port(port: ContainerPort, path: str) -> Iterator[Problem]:
         yield Problem(f"{path}.name", f"{port.name} is the name of a port that the operator uses; choose another one")
 
 
-def _check_actions(container: Container, path: str) -> Iterator[Problem]:
+def _check_actions(container: ContainerParts, path: str) -> Iterator[Problem]:
     """Probes and lifecycle handlers with a host: the kubelet connects to it from the node's network."""
     probes = {
         "startupProbe": container.startup_probe,

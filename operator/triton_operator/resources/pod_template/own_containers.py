@@ -13,7 +13,7 @@ from typing import Any
 
 from triton_operator.api.errors import Problem
 from triton_operator.api.names import CONTAINER_PREPARE, CONTAINER_PROXY, CONTAINER_TRITON
-from triton_operator.api.pod_parts import Container, VolumeMount
+from triton_operator.api.pod_parts import ContainerParts, VolumeMount
 from triton_operator.resources.pod_template.containers import check_mount, check_variables
 from triton_operator.resources.pod_template.pod_facts import OWN_CONTAINERS, PodFacts
 from triton_operator.resources.pod_template.resources import check_resources
@@ -54,7 +54,7 @@ _GPUS = ("amd.com/gpu", "gpu.intel.com/", "habana.ai/", "nvidia.com/")
 
 
 def check_own_container(
-    container: Container, given: dict[str, Any], listed: str, path: str, facts: PodFacts
+    container: ContainerParts, given: dict[str, Any], listed: str, path: str, facts: PodFacts
 ) -> Iterator[Problem]:
     """An entry with the name of one of the operator's containers; `given` is the entry as the user wrote it."""
     name = container.name
@@ -74,7 +74,7 @@ def check_own_container(
             yield from _check_mount(mount, f"{path}.volumeMounts[{index}]", facts)
 
 
-def _check_variables(container: Container, path: str, facts: PodFacts) -> Iterator[Problem]:
+def _check_variables(container: ContainerParts, path: str, facts: PodFacts) -> Iterator[Problem]:
     """By the same rules as `spec.env`."""
     yield from check_variables(container, path, facts)
     for index, variable in enumerate(container.env):
@@ -84,7 +84,7 @@ def _check_variables(container: Container, path: str, facts: PodFacts) -> Iterat
             yield Problem(f"{path}.env[{index}].name", f"{variable.name} {message}")
 
 
-def _check_resources(container: Container, path: str, facts: PodFacts) -> Iterator[Problem]:
+def _check_resources(container: ContainerParts, path: str, facts: PodFacts) -> Iterator[Problem]:
     """Only resources for which the spec has no field, such as huge pages, may be added."""
     place = f"{path}.resources"
     of_spec = dict(_check_fields_of_spec(container, place, facts))
@@ -93,7 +93,7 @@ def _check_resources(container: Container, path: str, facts: PodFacts) -> Iterat
     yield from (problem for problem in others if problem.path not in of_spec)
 
 
-def _check_fields_of_spec(container: Container, path: str, facts: PodFacts) -> Iterator[tuple[str, str]]:
+def _check_fields_of_spec(container: ContainerParts, path: str, facts: PodFacts) -> Iterator[tuple[str, str]]:
     """(path, message) of each resource for which the spec has a field."""
     for kind, quantities in (("requests", container.resources.requests), ("limits", container.resources.limits)):
         for name in quantities:
