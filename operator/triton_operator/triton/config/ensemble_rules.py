@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from triton_operator.triton.config.constants import ENSEMBLE
-from triton_operator.triton.config.problem import Problem
+from triton_operator.triton.config.problem import ConfigProblem
 from triton_operator.triton.text.parser import Message
 from triton_operator.triton.text.values import (
     data_type_in,
@@ -63,52 +63,54 @@ def step_names(message: Message) -> list[str]:
     return list(dict.fromkeys(step.model for step in _steps(message)))
 
 
-def check_ensemble(message: Message) -> Iterator[Problem]:
+def check_ensemble(message: Message) -> Iterator[ConfigProblem]:
     """Contradictions within the configuration."""
     is_ensemble = text_in(message, "platform") == ENSEMBLE
     if _FIELD not in message:
         if is_ensemble:
-            yield Problem(_FIELD, "is missing, although the platform is ensemble")
+            yield ConfigProblem(_FIELD, "is missing, although the platform is ensemble")
         return
     if not is_ensemble:
-        yield Problem(_FIELD, 'requires platform: "ensemble"')
+        yield ConfigProblem(_FIELD, 'requires platform: "ensemble"')
     for field in ("backend", "instance_group", "optimization", "model_warmup"):
         if field in message:
-            yield Problem(field, "must not be set for an ensemble", "set it for the models of the steps")
+            yield ConfigProblem(field, "must not be set for an ensemble", "set it for the models of the steps")
     steps = _steps(message)
     if not steps:
-        yield Problem(f"{_FIELD}.step", "is missing")
+        yield ConfigProblem(f"{_FIELD}.step", "is missing")
         return
     yield from _check_steps(steps)
     yield from _check_flow(steps, _names(message, "input"), _names(message, "output"))
 
 
-def _check_steps(steps: list[_ParsedStep]) -> Iterator[Problem]:
+def _check_steps(steps: list[_ParsedStep]) -> Iterator[ConfigProblem]:
     written: set[str] = set()
     for step in steps:
         if not step.model:
-            yield Problem(f"{step.path}.model_name", "is missing")
+            yield ConfigProblem(f"{step.path}.model_name", "is missing")
         for field, entries in (("input_map", step.inputs), ("output_map", step.outputs)):
             if not entries:
-                yield Problem(f"{step.path}.{field}", "is missing")
+                yield ConfigProblem(f"{step.path}.{field}", "is missing")
         for output, name in step.outputs.items():
             if name in written:
-                yield Problem(f"{step.path}.output_map[{output}]", f'"{name}" is already the output of another step')
+                yield ConfigProblem(
+                    f"{step.path}.output_map[{output}]", f'"{name}" is already the output of another step'
+                )
             written.add(name)
 
 
-def _check_flow(steps: list[_ParsedStep], given: list[str], wanted: list[str]) -> Iterator[Problem]:
+def _check_flow(steps: list[_ParsedStep], given: list[str], wanted: list[str]) -> Iterator[ConfigProblem]:
     """Check that every step can run: as in Triton, a step runs as soon as its inputs are available."""
     written = {name for step in steps for name in step.outputs.values()}
     used = {name for step in steps for name in step.inputs.values()}
     for name in wanted:
         if name not in written | used:
-            yield Problem("output", f'no step produces "{name}"')
+            yield ConfigProblem("output", f'no step produces "{name}"')
     for name in given:
         if name not in used | written:
-            yield Problem("input", f'no step uses "{name}"')
+            yield ConfigProblem("input", f'no step uses "{name}"')
     for name in sorted(written - used - {*wanted}):
-        yield Problem(f"{_FIELD}.step", f'"{name}" is neither used by a step nor an output')
+        yield ConfigProblem(f"{_FIELD}.step", f'"{name}" is neither used by a step nor an output')
     there, waiting = set(given), list(steps)
     while ready := [step for step in waiting if there.issuperset(step.inputs.values())]:
         waiting = [step for step in waiting if step not in ready]
@@ -117,62 +119,62 @@ def _check_flow(steps: list[_ParsedStep], given: list[str], wanted: list[str]) -
         for source, name in step.inputs.items():
             if name not in there:
                 message = f'"{name}" is neither an input nor produced by an earlier step'
-                yield Problem(f"{step.path}.input_map[{source}]", message)
+                yield ConfigProblem(f"{step.path}.input_map[{source}]", message)
 
 
-def check_steps(name: str, message: Message, models: Mapping[str, CalledModel | None]) -> Iterator[Problem]:
+def check_steps(name: str, message: Message, models: Mapping[str, CalledModel | None]) -> Iterator[ConfigProblem]:
     """Contradictions between the ensemble `name` and the models of its steps.
 
     `models` are those of the repository, None if their configuration is not known.
     """
     if circle := _circle(name, message, models):
-        yield Problem(f"{_FIELD}.step", f"the ensembles call each other in a cycle: {' -> '.join(circle)}")
+        yield ConfigProblem(f"{_FIELD}.step", f"the ensembles call each other in a cycle: {' -> '.join(circle)}")
         return
     tensors = {each.name: each.tensor for field in ("output", "input") for each in _own(name, message, field)}
     for step in _steps(message):
         if step.model not in models:
-            yield Problem(f"{step.path}.model_name", f'the repository has no model "{step.model}"')
+            yield ConfigProblem(f"{step.path}.model_name", f'the repository has no model "{step.model}"')
         elif called := models[step.model]:
             yield from _check_version(step, called)
             yield from _check_batch(step, integer_in(message, "max_batch_size"), called.config)
             yield from _check_tensors(step, called.config, tensors)
 
 
-def _check_version(step: _ParsedStep, called: CalledModel) -> Iterator[Problem]:
+def _check_version(step: _ParsedStep, called: CalledModel) -> Iterator[ConfigProblem]:
     if step.version == _ANY or called.versions is None or step.version in called.versions:
         return
     served = ", ".join(map(str, called.versions)) or "none"
     message = f"version {step.version} of {step.model} is not served; served: {served}"
-    yield Problem(f"{step.path}.model_version", message, "-1 selects the newest; without the field, it is 0")
+    yield ConfigProblem(f"{step.path}.model_version", message, "-1 selects the newest; without the field, it is 0")
 
 
-def _check_batch(step: _ParsedStep, largest: int, config: Message) -> Iterator[Problem]:
+def _check_batch(step: _ParsedStep, largest: int, config: Message) -> Iterator[ConfigProblem]:
     own = integer_in(config, "max_batch_size")
     if 0 < own < largest:
         message = f"{step.model} accepts batches of at most {own}, but the ensemble's max_batch_size is {largest}"
-        yield Problem(f"{step.path}.model_name", message)
+        yield ConfigProblem(f"{step.path}.model_name", message)
 
 
-def _check_tensors(step: _ParsedStep, config: Message, tensors: dict[str, _EnsembleTensor]) -> Iterator[Problem]:
+def _check_tensors(step: _ParsedStep, config: Message, tensors: dict[str, _EnsembleTensor]) -> Iterator[ConfigProblem]:
     """Check that the tensors of the maps exist and match; adds new tensors to `tensors`."""
     for field, entries in (("input", step.inputs), ("output", step.outputs)):
         known = {text_in(tensor, "name"): tensor for tensor in messages_in(config, field)}
         for name, own in entries.items():
             path = f"{step.path}.{field}_map[{name}]"
             if name not in known:
-                yield Problem(path, f'{step.model} has no {field} "{name}"; it has {", ".join(known) or "none"}')
+                yield ConfigProblem(path, f'{step.model} has no {field} "{name}"; it has {", ".join(known) or "none"}')
                 continue
             here = _of_step(step.model, known[name], integer_in(config, "max_batch_size"))
             there = tensors.setdefault(own, here)
             if not _fit(there, here):
                 message = f'"{own}" is {_shown(there)} in {there.by}, but {_shown(here)} in {here.by}'
-                yield Problem(path, message)
+                yield ConfigProblem(path, message)
         if field == "input":
             missing = [
                 name for name, tensor in known.items() if name not in entries and not truth_in(tensor, "optional")
             ]
             if missing:
-                yield Problem(f"{step.path}.input_map", f"{step.model} also requires {', '.join(missing)}")
+                yield ConfigProblem(f"{step.path}.input_map", f"{step.model} also requires {', '.join(missing)}")
 
 
 def _fit(one: _EnsembleTensor, other: _EnsembleTensor) -> bool:

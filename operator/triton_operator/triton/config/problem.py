@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Problem(NamedTuple):
+class ConfigProblem(NamedTuple):
     """`path` is the field in Triton's terms (`input[0].dims`), `advice` the remedy, "" if it is obvious."""
 
     path: str
