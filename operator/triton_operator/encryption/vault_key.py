@@ -1,6 +1,6 @@
 """A key of a vault that wraps the keysets of models: each model has a keyset of its own, which the vault encrypts.
 
-Input: a Vault, a token, and the name of a key. Output: a new keyset with its wrapped form, or the keyset of an
+Input: a VaultClient, a token, and the name of a key. Output: a new keyset with its wrapped form, or the keyset of an
 encrypted model. `tritonctl` and `prepare` call it.
 """
 

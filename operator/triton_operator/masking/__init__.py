@@ -16,11 +16,11 @@ from triton_operator.masking.recognition import Recognizer, find
 from triton_operator.masking.vault import TokenVault
 
 __all__ = [
-    "MaskingAction",
-    "PersonalDataKind",
     "Masked",
     "Masker",
+    "MaskingAction",
     "MaskingError",
+    "PersonalDataKind",
     "Recognizer",
     "Span",
     "TokenVault",

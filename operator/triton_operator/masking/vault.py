@@ -52,4 +52,4 @@ class TokenVault:
 
     def __repr__(self) -> str:
         """Return the number of values, never the values."""
-        return f"Vault({len(self)} values)"
+        return f"TokenVault({len(self)} values)"

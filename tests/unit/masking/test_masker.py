@@ -129,4 +129,4 @@ def test_neither_logs_nor_representations_show_a_value(action: MaskingAction, ca
     shown = f"{masker!r} {vault!r} {outcome!r} {caplog.text}"
     assert not caplog.records
     assert not any(value in shown for value in ("林晓东", "1234", "a@example"))
-    assert repr(vault) == f"Vault({3 if action is Action.TOKENIZE else 0} values)"
+    assert repr(vault) == f"TokenVault({3 if action is MaskingAction.TOKENIZE else 0} values)"

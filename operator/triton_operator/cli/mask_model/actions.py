@@ -30,7 +30,7 @@ def _kind(word: str) -> PersonalDataKind:
     try:
         return PersonalDataKind(word.strip().upper())
     except ValueError:
-        raise UsageError(f"{word.strip()!r} is not a type; use {', '.join(Kind)}") from None
+        raise UsageError(f"{word.strip()!r} is not a type; use {', '.join(PersonalDataKind)}") from None
 
 
 def _action(word: str) -> MaskingAction:

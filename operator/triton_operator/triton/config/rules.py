@@ -1,6 +1,6 @@
 """Triton's own rules for one configuration, so that errors are found before a server starts.
 
-Input: a complete configuration as a Message. Output: a Problem for each violation. `check` calls it for typed
+Input: a complete configuration as a Message. Output: a ConfigProblem for each violation. `check` calls it for typed
 configurations, `lint` for hand-written ones. The rules are those of Triton's core in 24.10, unchanged in 26.06
 (model_config_utils.cc, sequence_batch_scheduler.cc, backend_model_instance.cc). `ensemble_rules` and `sequence_rules`
 contain the rules for ensembles and sequences. Rules that depend on the server, such as those for GPUs, are not checked.
