@@ -25,7 +25,7 @@ from triton_operator.cli.privacy.report import (
     ModelEvidence,
     PrivacyReport,
     PrivacyVerdict,
-    ScanFinding,
+    ReportedFinding,
     Subject,
 )
 from triton_operator.reconcile.times import format_time
@@ -107,7 +107,7 @@ def _model(model: Model, spec: Spec, status: Status) -> ModelEvidence:
         scanned=found.scan is not None,
         finding_count=found.scan.total if found.scan else 0,
         findings=tuple(
-            ScanFinding(each.kind, each.file, each.entry, each.message)
+            ReportedFinding(each.kind, each.file, each.entry, each.message)
             for each in (found.scan.findings if found.scan else ())
         ),
     )

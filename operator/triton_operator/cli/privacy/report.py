@@ -67,7 +67,7 @@ class ControlEvidence(_Part, frozen=True):
     evidence: tuple[EvidenceItem, ...]
 
 
-class ScanFinding(_Part, frozen=True):
+class ReportedFinding(_Part, frozen=True):
     """Something that the scan found in a model: its kind, the file, the member of that archive or "", and why."""
 
     kind: str
@@ -91,7 +91,7 @@ class ModelEvidence(_Part, frozen=True):
     message: str
     scanned: bool
     finding_count: int
-    findings: tuple[ScanFinding, ...]
+    findings: tuple[ReportedFinding, ...]
 
     @property
     def scan(self) -> str:
