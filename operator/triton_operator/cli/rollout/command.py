@@ -33,7 +33,7 @@ Examples:
 MANAGER = "tritonctl"
 
 
-class Action(StrEnum):
+class RolloutAction(StrEnum):
     """What to do."""
 
     STATUS = "status"
@@ -45,7 +45,9 @@ class Action(StrEnum):
 
 
 def rollout(
-    action: Annotated[Action, typer.Argument(metavar="status|history|undo|pause|resume|restart", help="What to do.")],
+    action: Annotated[
+        RolloutAction, typer.Argument(metavar="status|history|undo|pause|resume|restart", help="What to do.")
+    ],
     name: Name,
     namespace: Namespace = "",
     timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Time limit for status.")] = 600,
@@ -69,21 +71,21 @@ def rollout(
     from triton_operator.sdk.deployments import Deployments
     from triton_operator.sdk.kubernetes_client import KubernetesClient
 
-    if output is not OutputFormat.TABLE and action is not Action.HISTORY:
+    if output is not OutputFormat.TABLE and action is not RolloutAction.HISTORY:
         raise UsageError(
             f"--output: can be used only with history; for the status, use `tritonctl status {name} -o {output}`"
         )
     options = UndoOptions(to_revision, privacy, dry_run)
-    if options != UndoOptions() and action is not Action.UNDO:
+    if options != UndoOptions() and action is not RolloutAction.UNDO:
         raise UsageError(f"--to-revision, --privacy, --dry-run: {action} does not have these options; undo does")
     client = KubernetesClient(kube_context(kubeconfig, context))
-    if action is Action.STATUS:
+    if action is RolloutAction.STATUS:
         _follow(Deployments(client), name, namespace, timeout)
-    elif action is Action.HISTORY:
+    elif action is RolloutAction.HISTORY:
         from triton_operator.cli.rollout.history import print_history
 
         print_history(client, name, namespace, output)
-    elif action is Action.UNDO:
+    elif action is RolloutAction.UNDO:
         from triton_operator.cli.rollout.undo import undo
 
         undo(client, name, namespace, options, MANAGER)
@@ -104,15 +106,15 @@ def _follow(deployments: Any, name: str, namespace: str, seconds: float) -> None
     say(f"{found.namespace}/{found.name} Ready")
 
 
-def _change(deployments: Any, action: Action, name: str, namespace: str) -> None:
+def _change(deployments: Any, action: RolloutAction, name: str, namespace: str) -> None:
     fields, done = _fields(action, datetime.now(UTC))
     with spinner(f"changing {name}"):
         changed = deployments.change(name, {"spec": {"rollout": fields}}, namespace)
     say(f"{changed['metadata']['namespace']}/{name} {done}")
 
 
-def _fields(action: Action, now: datetime) -> tuple[dict[str, Any], str]:
+def _fields(action: RolloutAction, now: datetime) -> tuple[dict[str, Any], str]:
     """The fields of `spec.rollout` that the action sets, and what it has done."""
-    if action is Action.RESTART:
+    if action is RolloutAction.RESTART:
         return {"restartedAt": now.isoformat(timespec="seconds").replace("+00:00", "Z")}, "restarted"
-    return {"paused": action is Action.PAUSE}, "paused" if action is Action.PAUSE else "resumed"
+    return {"paused": action is RolloutAction.PAUSE}, "paused" if action is RolloutAction.PAUSE else "resumed"
