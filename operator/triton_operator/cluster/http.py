@@ -50,7 +50,7 @@ _NEVER_STORED = "1"
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class _Texts(msgspec.Struct):
+class _ConfigMapTexts(msgspec.Struct):
     """A ConfigMap without its binary data."""
 
     data: dict[str, str] | None = None
@@ -63,7 +63,7 @@ class _StoredData(msgspec.Struct):
 
 
 _decode_data = msgspec.json.Decoder(_StoredData).decode
-_decode_texts = msgspec.json.Decoder(_Texts).decode
+_decode_texts = msgspec.json.Decoder(_ConfigMapTexts).decode
 
 
 def _utc_now() -> str:

@@ -26,7 +26,7 @@ class ObservedPolicy(Record, frozen=True, kw_only=True):
     allows_egress: bool = False
 
 
-class _Spec(Stored):
+class _PolicySpec(Stored):
     pod_selector: LabelSelector = LabelSelector()
     policy_types: tuple[str, ...] = ()
     ingress: list[msgspec.Raw] | None = None
@@ -35,7 +35,7 @@ class _Spec(Stored):
 
 class _StoredPolicy(Stored):
     metadata: Identity
-    spec: _Spec = msgspec.field(default_factory=_Spec)
+    spec: _PolicySpec = msgspec.field(default_factory=_PolicySpec)
 
 
 _decode = msgspec.json.Decoder(_StoredPolicy).decode

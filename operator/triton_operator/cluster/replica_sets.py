@@ -12,7 +12,7 @@ class _ConfigMap(Stored):
     name: str = ""
 
 
-class _Claim(Stored):
+class _ClaimSource(Stored):
     claim_name: str = ""
 
 
@@ -24,13 +24,13 @@ class _Projected(Stored):
     sources: tuple[_Source, ...] = ()
 
 
-class _Volume(_Source):
+class _PodVolume(_Source):
     projected: _Projected | None = None
-    persistent_volume_claim: _Claim | None = None
+    persistent_volume_claim: _ClaimSource | None = None
 
 
 class _PodSpec(Stored):
-    volumes: tuple[_Volume, ...] = ()
+    volumes: tuple[_PodVolume, ...] = ()
 
 
 class _Template(Stored):

@@ -55,7 +55,7 @@ class SharedObject(Generic[T]):
     is_frozen: bool = False
 
 
-class _Metadata(Stored):
+class _SharedMetadata(Stored):
     namespace: str = ""
     uid: str = ""
     resource_version: str = "0"
@@ -65,7 +65,7 @@ class _Metadata(Stored):
 
 
 class _StoredShared(Stored):
-    metadata: _Metadata
+    metadata: _SharedMetadata
     data: dict[str, str] | None = None
     immutable: bool = False
 

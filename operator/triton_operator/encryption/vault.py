@@ -51,16 +51,16 @@ class _Ciphertext(msgspec.Struct):
     ciphertext: str
 
 
-class _Wrapped(msgspec.Struct):
+class _EncryptResponse(msgspec.Struct):
     data: _Ciphertext
 
 
-class _Plaintext(msgspec.Struct):
+class _DecryptedText(msgspec.Struct):
     plaintext: str
 
 
-class _Unwrapped(msgspec.Struct):
-    data: _Plaintext
+class _DecryptResponse(msgspec.Struct):
+    data: _DecryptedText
 
 
 class _Failed(msgspec.Struct):
@@ -90,12 +90,12 @@ class VaultClient:
         """Encrypt with a key of the transit engine at `path`; returns the ciphertext as text."""
         plaintext = base64.b64encode(content).decode()
         place, secrets = f"{quote(path)}/encrypt/{quote(key, safe='')}", (token, plaintext)
-        return self._post(place, {"plaintext": plaintext}, _Wrapped, secrets, token).data.ciphertext
+        return self._post(place, {"plaintext": plaintext}, _EncryptResponse, secrets, token).data.ciphertext
 
     def unwrap(self, path: str, key: str, token: str, ciphertext: str) -> bytes:
         """Decrypt what `wrap` returned."""
         place = f"{quote(path)}/decrypt/{quote(key, safe='')}"
-        response = self._post(place, {"ciphertext": ciphertext}, _Unwrapped, (token,), token)
+        response = self._post(place, {"ciphertext": ciphertext}, _DecryptResponse, (token,), token)
         try:
             return base64.b64decode(response.data.plaintext, validate=True)
         except ValueError:  # Not base64, or not even ASCII.

@@ -60,7 +60,7 @@ class _Path(NamedTuple):
     is_name: bool
 
 
-class _Run(NamedTuple):
+class _ChineseRun(NamedTuple):
     """A part of a text that has Chinese characters only."""
 
     text: str
@@ -73,7 +73,7 @@ def find(text: str) -> Iterator[Span]:
     """Find names of two to four characters, family names in front of titles, and transliterated names with a dot."""
     for match in _HAN.finditer(text):
         if not SINGLE.isdisjoint(match[0]) or any(each in match[0] for each in COMPOUND):
-            yield from _names(_Run(text, match.start(), match.end(), chinese()))
+            yield from _names(_ChineseRun(text, match.start(), match.end(), chinese()))
     for match in _FAMILY_NAME.finditer(text):
         if match[1] in SINGLE or match[1] in COMPOUND:
             yield Span(match.start(1), match.end(1), PersonalDataKind.NAME)
@@ -81,7 +81,7 @@ def find(text: str) -> Iterator[Span]:
         yield Span(match.start(), match.end(), PersonalDataKind.NAME)
 
 
-def _names(run: _Run) -> Iterator[Span]:
+def _names(run: _ChineseRun) -> Iterator[Span]:
     """Return the names in the best division of a run."""
     best = [_Path(0.0, run.first, is_name=False)]
     for end in range(run.first + 1, run.last + 1):
@@ -100,7 +100,7 @@ def _names(run: _Run) -> Iterator[Span]:
     yield from reversed(names)
 
 
-def _endings(run: _Run, end: int) -> Iterator[tuple[int, float, bool]]:
+def _endings(run: _ChineseRun, end: int) -> Iterator[tuple[int, float, bool]]:
     """Return the words and names that end at a place: where they begin, their weight, and whether they are names."""
     words, labels = run.lexicon.words, word_list("chinese_labels")
     yield end - 1, words.get(run.text[end - 1], _UNKNOWN), False
@@ -112,7 +112,7 @@ def _endings(run: _Run, end: int) -> Iterator[tuple[int, float, bool]]:
             yield start, weight, True
 
 
-def _name_weight(run: _Run, start: int, end: int) -> float | None:
+def _name_weight(run: _ChineseRun, start: int, end: int) -> float | None:
     """Return the weight of a part of a run as a name, None if it cannot be one."""
     word = run.text[start:end]
     surname = word[:2] if word[:2] in COMPOUND else word[:1]
@@ -128,7 +128,7 @@ def _name_weight(run: _Run, start: int, end: int) -> float | None:
     return weight + _given_weight(given, run.lexicon) + (place or 0.0)
 
 
-def _place_weight(run: _Run, start: int, end: int) -> float | None:
+def _place_weight(run: _ChineseRun, start: int, end: int) -> float | None:
     """Return what the words around a name add to its weight; None if nothing in front of it leads to a name."""
     titled = _TITLED if _AFTER_NAME.match(run.text, end) else 0.0
     if _LABEL.search(run.text, max(0, start - _LABEL_REACH), start):

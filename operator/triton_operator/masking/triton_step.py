@@ -41,7 +41,7 @@ class TritonPythonModel:
         self._masker = masker(json.loads(args["model_config"]).get("parameters", {}), folder)
         self._masker.load()
         self._totals: Counter[str] = Counter()
-        self._metrics = _Metrics(pb, self._name)
+        self._metrics = _MaskingMetrics(pb, self._name)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Mask the texts of each request; a text that is not UTF-8 fails its own request."""
@@ -71,7 +71,7 @@ class TritonPythonModel:
         return self._pb.InferenceResponse([self._pb.Tensor(OUTPUT, masked)])
 
 
-class _Metrics:
+class _MaskingMetrics:
     """A counter for each type in Triton's metrics; absent where Triton has no metrics of models."""
 
     def __init__(self, pb: Any, model: str) -> None:

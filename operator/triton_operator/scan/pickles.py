@@ -76,7 +76,7 @@ _BROKEN = (ValueError, OverflowError, RecursionError, IndexError, KeyError, stru
 def check_pickle(data: bytes) -> Iterator[str]:
     """Yield a message for each unexpected type, once, and for content that cannot be read."""
     seen: set[str] = set()
-    strings = _Strings()
+    strings = _StackStrings()
     end = 0
     try:
         for operation, argument, position in pickletools.genops(data):
@@ -105,7 +105,7 @@ def is_expected(name: str) -> bool:
     return attribute in _ALLOWED.get(module, ())
 
 
-class _Strings:
+class _StackStrings:
     """The strings on top of the pickle's stack, from which `STACK_GLOBAL` takes a module and a name."""
 
     def __init__(self) -> None:
@@ -140,7 +140,7 @@ class _Strings:
             self._memo[key] = self._top[-1] if self._top else None
 
 
-def _named(operation: str, argument: object, strings: _Strings) -> str | None:
+def _named(operation: str, argument: object, strings: _StackStrings) -> str | None:
     """The `module name` that an operation brings into the pickle; "" if it is unknown, None for other operations."""
     if operation in {"GLOBAL", "INST"}:
         return str(argument)

@@ -28,7 +28,7 @@ _TOO_DEEP = ", got lists that are nested too deeply"
 
 def to_array(value: Any, tensor: TensorInterface, place: str, *, cast: bool = False) -> Array:
     """Return the value as an array of the tensor's type; `place` names the input in messages."""
-    return _convert(value, _Target(tensor, place, numpy_dtype(tensor, place), cast))
+    return _convert(value, _Conversion(tensor, place, numpy_dtype(tensor, place), cast))
 
 
 def numpy_dtype(tensor: TensorInterface, place: str) -> np.dtype[Any]:
@@ -51,7 +51,7 @@ def is_image(value: object) -> bool:
 
 
 @dataclass(frozen=True)
-class _Target:
+class _Conversion:
     """The type that a value is converted to, and its name in messages."""
 
     tensor: TensorInterface
@@ -64,7 +64,7 @@ class _Target:
         return InvalidRequestError(self.place, f"expected {self.tensor.shown}{message}")
 
 
-def _convert(value: Any, target: _Target) -> Array:
+def _convert(value: Any, target: _Conversion) -> Array:
     if _is_instance("torch", "Tensor", value):
         return _from_array(_from_torch(value, target), target)
     if is_image(value):
@@ -86,7 +86,7 @@ def _is_instance(module: str, name: str, value: object) -> bool:
     return loaded is not None and isinstance(value, getattr(loaded, name))
 
 
-def _from_torch(value: Any, target: _Target) -> Array:
+def _from_torch(value: Any, target: _Conversion) -> Array:
     try:
         array: Array = value.detach().cpu().resolve_conj().resolve_neg().numpy()
     except (TypeError, RuntimeError, NotImplementedError) as error:  # bfloat16, sparse and quantised tensors.
@@ -94,7 +94,7 @@ def _from_torch(value: Any, target: _Target) -> Array:
     return array
 
 
-def _from_list(value: list[Any] | tuple[Any, ...], target: _Target) -> Array:
+def _from_list(value: list[Any] | tuple[Any, ...], target: _Conversion) -> Array:
     """A list of plain values is one array; a list of arrays or images is stacked."""
     try:
         if _is_plain(value):
@@ -115,7 +115,7 @@ def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, _PLAIN)
 
 
-def _from_python(value: Any, target: _Target) -> Array:
+def _from_python(value: Any, target: _Conversion) -> Array:
     """Convert Python's own values. Their types are checked, because NumPy would convert texts and booleans."""
     leaves = _leaves(value, target)
     if target.tensor.datatype == "BYTES":
@@ -126,7 +126,7 @@ def _from_python(value: Any, target: _Target) -> Array:
     return _numbers(leaves, target)
 
 
-def _leaves(value: Any, target: _Target) -> Array:
+def _leaves(value: Any, target: _Conversion) -> Array:
     """The values as they are, in the shape of the lists, whose items must have the same one."""
     leaves = np.array(value, dtype=np.object_)  # It ends where the lists differ, or at NumPy's limit of dimensions.
     if any(isinstance(each, list | tuple) for each in leaves.flat):
@@ -144,7 +144,7 @@ def _python_types(dtype: np.dtype[Any]) -> set[type]:
     return {int} if dtype.kind in "iu" else {int, float}
 
 
-def _numbers(leaves: Array, target: _Target) -> Array:
+def _numbers(leaves: Array, target: _Conversion) -> Array:
     """Numbers and booleans; raises InvalidRequestError for the first one that is out of range."""
     dtype = target.dtype
     if dtype.kind == "b":
@@ -161,12 +161,12 @@ def _numbers(leaves: Array, target: _Target) -> Array:
     return array
 
 
-def _reject(out_of_range: list[Any], target: _Target) -> None:
+def _reject(out_of_range: list[Any], target: _Conversion) -> None:
     if out_of_range:
         raise target.mismatch(f": {str(out_of_range[0])[:40]} is out of range")
 
 
-def _texts(leaves: Array, target: _Target) -> Array:
+def _texts(leaves: Array, target: _Conversion) -> Array:
     """Texts as UTF-8, as every other client sends them; bytes as they are."""
     array = np.empty(leaves.shape, dtype=np.object_)
     for index, each in np.ndenumerate(leaves):
@@ -179,7 +179,7 @@ def _texts(leaves: Array, target: _Target) -> Array:
     return array
 
 
-def _from_array(array: Array, target: _Target) -> Array:
+def _from_array(array: Array, target: _Conversion) -> Array:
     """The array itself if it has the expected type, in this machine's byte order."""
     dtype = target.dtype
     if target.tensor.datatype == "BYTES":
@@ -207,7 +207,7 @@ def _cast(array: Array, dtype: np.dtype[Any]) -> Array | None:
     return converted if exact else None
 
 
-def _remedy(array: Array, target: _Target) -> str:
+def _remedy(array: Array, target: _Conversion) -> str:
     if target.cast or array.dtype.kind not in "iuf" or target.dtype.kind not in "iuf":
         return ""
     return f"; convert it with `.astype(np.{target.dtype.name})`, or pass cast=True"

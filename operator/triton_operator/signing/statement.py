@@ -36,12 +36,12 @@ class Statement(Struct, frozen=True):
     key_hint: str = ""
 
 
-class _PublicKey(msgspec.Struct):
+class _KeyHint(msgspec.Struct):
     hint: str = ""
 
 
 class _Material(msgspec.Struct, rename="camel"):
-    public_key: _PublicKey | None = None
+    public_key: _KeyHint | None = None
 
 
 class _Envelope(msgspec.Struct, rename="camel"):
@@ -53,11 +53,11 @@ class _Bundle(msgspec.Struct, rename="camel"):
     verification_material: _Material = msgspec.field(default_factory=_Material)
 
 
-class _Subject(msgspec.Struct):
+class _SignedModel(msgspec.Struct):
     name: str = ""
 
 
-class _Resource(msgspec.Struct):
+class _SignedFile(msgspec.Struct):
     name: str
     algorithm: str
     digest: str
@@ -69,11 +69,11 @@ class _Serialization(msgspec.Struct):
 
 class _Predicate(msgspec.Struct):
     serialization: _Serialization
-    resources: list[_Resource]
+    resources: list[_SignedFile]
 
 
-class _Payload(msgspec.Struct, rename="camel"):
-    subject: list[_Subject]
+class _StatementPayload(msgspec.Struct, rename="camel"):
+    subject: list[_SignedModel]
     predicate_type: str
     predicate: _Predicate
 
@@ -82,7 +82,9 @@ def read_statement(signature: bytes) -> Statement:
     """Read a signature file; raises VerificationError if it is not one."""
     try:
         bundle = msgspec.json.decode(signature, type=_Bundle)
-        payload = msgspec.json.decode(base64.b64decode(bundle.dsse_envelope.payload, validate=True), type=_Payload)
+        payload = msgspec.json.decode(
+            base64.b64decode(bundle.dsse_envelope.payload, validate=True), type=_StatementPayload
+        )
     except (msgspec.MsgspecError, binascii.Error, ValueError, RecursionError) as error:
         raise _malformed(f"it is not a signature of OpenSSF model signing: {error}") from error
     if payload.predicate_type != PREDICATE:

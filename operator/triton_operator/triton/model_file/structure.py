@@ -42,7 +42,7 @@ class Trait(NamedTuple):
     is_size: bool = False
 
 
-class _Span(NamedTuple):
+class _ByteRange(NamedTuple):
     """The bytes of a member in the file, from its header to the end of its data."""
 
     start: int
@@ -52,7 +52,7 @@ class _Span(NamedTuple):
 
 def check_structure(archive: Archive) -> Iterator[Trait]:
     """Yield the first traits of each kind."""
-    spans: list[_Span] = []
+    spans: list[_ByteRange] = []
     for traits in (
         _check_ends(archive),
         _check_names(archive),
@@ -136,7 +136,7 @@ def _check_members(archive: Archive) -> Iterator[Trait]:
             yield Trait(member.filename, "is not compressed, but its two sizes differ")
 
 
-def _check_headers(archive: Archive, spans: list[_Span]) -> Iterator[Trait]:
+def _check_headers(archive: Archive, spans: list[_ByteRange]) -> Iterator[Trait]:
     """Compare each member's header with the table of contents; fills `spans`."""
     for member in archive.members:
         header = archive.read_range(member.header_offset, _LOCAL.size)
@@ -146,7 +146,7 @@ def _check_headers(archive: Archive, spans: list[_Span]) -> Iterator[Trait]:
         _, _, flags, method, _, _, crc, packed, size, name_length, extra_length = _LOCAL.unpack(header)
         name = archive.read_range(member.header_offset + _LOCAL.size, name_length)
         data = member.header_offset + _LOCAL.size + name_length + extra_length
-        spans.append(_Span(member.header_offset, data + member.compress_size, member))
+        spans.append(_ByteRange(member.header_offset, data + member.compress_size, member))
         has_descriptor = bool(flags & _HAS_DESCRIPTOR)
         if name != _encoded_name(member):
             yield Trait(member.filename, "has another name in its header than in the table of contents")
@@ -169,17 +169,17 @@ def _agrees(local: int, central: int, has_descriptor: bool) -> bool:  # noqa: FB
     return local in {central, _LATER} or (has_descriptor and local == 0)
 
 
-def _check_gaps(archive: Archive, spans: list[_Span]) -> Iterator[Trait]:
+def _check_gaps(archive: Archive, spans: list[_ByteRange]) -> Iterator[Trait]:
     """Members must follow each other without overlap and without bytes that belong to none."""
     spans.sort(key=lambda span: span.start)
-    previous = _Span(0, 0, zipfile.ZipInfo())
+    previous = _ByteRange(0, 0, zipfile.ZipInfo())
     for span in spans:
         yield from _check_gap(previous, span.start, span.member.filename)
         previous = span if span.end >= previous.end else previous
     yield from _check_gap(previous, archive.contents_start, "")
 
 
-def _check_gap(previous: _Span, start: int, entry: str) -> Iterator[Trait]:
+def _check_gap(previous: _ByteRange, start: int, entry: str) -> Iterator[Trait]:
     """Compare the end of a member with the start of the next one, or of the table of contents if `entry` is ""."""
     gap = start - previous.end
     has_descriptor = bool(previous.member.flag_bits & _HAS_DESCRIPTOR)
