@@ -17,14 +17,14 @@ class Expression(Record, frozen=True):
     values: tuple[str, ...] = ()
 
 
-class LabelSelector(Record, frozen=True, rename="camel"):
+class StoredSelector(Record, frozen=True, rename="camel"):
     """A `metav1.LabelSelector`: all labels and all expressions must match, so an empty one matches everything."""
 
     match_labels: dict[str, str] = msgspec.field(default_factory=dict)
     match_expressions: tuple[Expression, ...] = ()
 
 
-def matches(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
+def matches(selector: StoredSelector, labels: Mapping[str, str]) -> bool:
     """Whether an object with these labels is selected."""
     return all(labels.get(key) == value for key, value in selector.match_labels.items()) and all(
         _holds(expression, labels) for expression in selector.match_expressions

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from triton_operator.cluster.deep_json import decode_any_depth
-from triton_operator.cluster.label_selector import LabelSelector
+from triton_operator.cluster.label_selector import StoredSelector
 from triton_operator.cluster.observed import Record
 from triton_operator.cluster.stored_objects import Identity, Stored
 
@@ -21,13 +21,13 @@ class ObservedPolicy(Record, frozen=True, kw_only=True):
     name: str
     uid: str
     resource_version: int
-    selector: LabelSelector = LabelSelector()
+    selector: StoredSelector = StoredSelector()
     allows_ingress: bool = False
     allows_egress: bool = False
 
 
 class _PolicySpec(Stored):
-    pod_selector: LabelSelector = LabelSelector()
+    pod_selector: StoredSelector = StoredSelector()
     policy_types: tuple[str, ...] = ()
     ingress: list[msgspec.Raw] | None = None
     egress: list[msgspec.Raw] | None = None

@@ -12,7 +12,7 @@ class _ConfigMap(Stored):
     name: str = ""
 
 
-class _ClaimSource(Stored):
+class _MountedClaim(Stored):
     claim_name: str = ""
 
 
@@ -26,7 +26,7 @@ class _Projected(Stored):
 
 class _PodVolume(_Source):
     projected: _Projected | None = None
-    persistent_volume_claim: _ClaimSource | None = None
+    persistent_volume_claim: _MountedClaim | None = None
 
 
 class _PodSpec(Stored):

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.builders import a_body, a_pod
-from triton_operator.cluster.label_selector import LabelSelector
+from triton_operator.cluster.label_selector import StoredSelector
 from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import Child, Kind
 from triton_operator.cluster.policy_projection import ObservedPolicy, project_policy
@@ -49,7 +49,7 @@ def test_a_policy_allows_traffic_by_its_rules_in_the_directions_that_it_has(
 def a_policy(version: int = 1, uid: str = "u", namespace: str = "shop", **fields: Any) -> ObservedPolicy:
     """A policy of somebody else that allows egress; `labels` are its matchLabels."""
     labels = fields.pop("labels", {})
-    defaults: dict[str, Any] = {"name": "extra", "allows_egress": True, "selector": LabelSelector(match_labels=labels)}
+    defaults: dict[str, Any] = {"name": "extra", "allows_egress": True, "selector": StoredSelector(match_labels=labels)}
     return ObservedPolicy(namespace=namespace, uid=uid, resource_version=version, **(defaults | fields))
 
 
