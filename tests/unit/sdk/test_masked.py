@@ -43,8 +43,8 @@ def test_an_action_that_cannot_be_reversed_stays_in_the_response() -> None:
     with (
         http_server(backend()) as url,
         Client("echo", url=url) as client,
-        client.masked({PersonalDataKind.NAME: "mask"}) as masked,
-    ):  # type: ignore[dict-item]
+        client.masked({PersonalDataKind.NAME: "mask"}) as masked,  # type: ignore[dict-item]
+    ):
         assert texts(masked.infer("echo", "我是林晓东 13912345678")) == ["我是*** 13912345678"]
 
 
