@@ -103,7 +103,7 @@ def test_a_sidecar_shares_the_network_of_the_pod_and_nothing_else(kube: Kube) ->
     deployment = kube.get("modeldeployment", NAME)
     assert deployment
     controls = {each["name"]: each for each in deployment["status"]["privacy"]["controls"]}
-    assert f"reach Triton without it, and can answer in its place: {SIDECAR}" in controls["Callers"]["message"]
+    assert f"reach Triton without it, and can answer instead of Triton: {SIDECAR}" in controls["Callers"]["message"]
 
 
 def containers_of(pod: Object) -> list[Object]:

@@ -182,7 +182,7 @@ _REFUSED_MODELS = frozenset(
         Reason.PLAINTEXT_TOO_LARGE,
     }
 )
-"""Models that `prepare` refuses because of their signature, their encryption or what the scan found."""
+"""Models that `prepare` rejects because of their signature, their encryption or what the scan found."""
 
 PREPARE_REASONS = _REFUSED_MODELS | frozenset(
     {

@@ -47,6 +47,6 @@ class InvalidSpecError(ApiError):
     def of(cls, problems: Sequence[Problem]) -> InvalidSpecError:
         """One error for all problems, at least one; it has the reason and the path of the first."""
         first, *others = problems[:MOST_PROBLEMS]
-        further = ["further mistakes are not listed"] if len(problems) > MOST_PROBLEMS else []
+        further = ["further errors are not listed"] if len(problems) > MOST_PROBLEMS else []
         message = "; ".join([first.message, *(f"{each.path}: {each.message}" for each in others), *further])
         return cls(first.reason, first.path, message)

@@ -1,8 +1,8 @@
 """The fields of a Kubernetes PodSpec that `spec.podTemplate.spec` may contain.
 
-A field that is not listed here is refused, so that a field of a newer Kubernetes release cannot weaken a pod before the
-operator knows its meaning. Members that need no check are not typed; the API server checks them. Fields are those of
-Kubernetes 1.37 (core/v1).
+A field that is not listed here is rejected, so that a field of a newer Kubernetes release cannot weaken a pod before
+the operator knows its meaning. Members that need no check are not typed; the API server checks them. Fields are those
+of Kubernetes 1.37 (core/v1).
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ class CertificateCaller(Struct, frozen=True):
 class TokenCaller(Struct, frozen=True):
     """A caller that presents a token of `tritonctl token create`, signed by one of `public_keys` (PEM, P-256).
 
-    `revoked` are the IDs (`jti`) of tokens that are refused although they have not expired.
+    `revoked` are the IDs (`jti`) of tokens that are rejected although they have not expired.
     """
 
     public_keys: tuple[str, ...]

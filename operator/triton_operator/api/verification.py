@@ -22,8 +22,8 @@ class SigningKey(Struct, frozen=True):
 class Verification(Struct, frozen=True):
     """The signers, and what happens to models in which the scan finds something; without keys, none are checked.
 
-    Unless `require` is false, a model without a signature is refused; a wrong one always is. `scan` None is the default
-    of the profile.
+    Unless `require` is false, a model without a signature is rejected; a wrong one always is. `scan` None is the
+    default of the profile.
     """
 
     keys: tuple[SigningKey, ...] = ()

@@ -3,7 +3,7 @@
 Input: the folder of an encrypted model, its name, a Keyset, and a folder. Output: the plaintext there, or a
 DecryptionError, after which nothing is left. The caller checks beforehand that the plaintext fits. Every file is
 authenticated together with its path and the header, so a file that was swapped, renamed, truncated or belongs to
-another model is refused. `prepare` and `tritonctl` call it.
+another model is rejected. `prepare` and `tritonctl` call it.
 """
 
 from __future__ import annotations

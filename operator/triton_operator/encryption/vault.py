@@ -187,7 +187,7 @@ def _pem_text(content: bytes | None) -> str | None:
 
 
 def _is_host(host: str) -> bool:
-    """Whether the library can look the host up; it would refuse others later with various errors."""
+    """Whether the library can look the host up; it would reject others later with various errors."""
     try:
         host.encode("idna")
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""Scan the models as Triton will read them, and refuse those with findings if the object says so.
+"""Scan the models as Triton will read them, and reject those with findings if the spec requires it.
 
 Input: the models that were laid out. Output: the result of each, or a PrepareError that names all findings. `steps`
 calls it after `lay_out`: the links and copies there are exactly what Triton reads, and no other code has read the

@@ -74,7 +74,7 @@ def prepare(config: Path, source: Path, folders: Folders, keyset_of: KeysetOf | 
 def fetch_only(config: Path) -> Prepared:
     """Only fetch and verify, onto a volume that outlives this pod; raises the same errors as `prepare`.
 
-    A repository with a model that is refused is removed, so that the next attempt fetches it again.
+    A repository with a model that is rejected is removed, so that the next attempt fetches it again.
     """
     preparation = _read_preparation(config)
     for download in preparation.downloads:

@@ -22,7 +22,7 @@ _SHOWN = 3
 
 
 def check_certificate(pem: Path, names: Sequence[str]) -> None:
-    """Raise ProxyError if clients would refuse the certificate."""
+    """Raise ProxyError if clients would reject the certificate."""
     command = [sys.executable, "-m", __name__, str(pem), *names]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)

@@ -1,4 +1,4 @@
-"""Pass requests that still reach an old worker on to its successor, so that a removed caller is refused immediately.
+"""Pass requests that still reach an old worker on to its successor, so that a removed caller is rejected immediately.
 
 Input: a Placement. Output: lines of a `frontend`, and backends. After a reload, the old worker keeps a connection until
 its next response, because a client that is about to send a request would get an error. Both policies decide about that

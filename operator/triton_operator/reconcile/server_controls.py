@@ -63,7 +63,7 @@ def _model_sources(used: RevisionsInUse) -> JudgedControl:
 def _substitutes(used: RevisionsInUse) -> str:
     """Who can answer without the models: one that listens on Triton's port of the loopback first. "" for nobody."""
     added = ", ".join(used.added_containers)
-    return f"containers of spec.podTemplate can answer in Triton's place: {added}" if added else ""
+    return f"containers of spec.podTemplate can answer instead of Triton: {added}" if added else ""
 
 
 def _images_by_digest(used: RevisionsInUse) -> JudgedControl:

@@ -76,7 +76,7 @@ def _unchecked(used: RevisionsInUse) -> str:
     """
     if not (added := ", ".join(used.added_containers)):
         return ""
-    return f"containers of spec.podTemplate reach Triton without it, and can answer in its place: {added}"
+    return f"containers of spec.podTemplate reach Triton without it, and can answer instead of Triton: {added}"
 
 
 def _callers(assessment: Assessment, tls: JudgedControl, unchecked: str) -> JudgedControl:

@@ -1,4 +1,4 @@
-"""The Secrets whose content only the operator's own containers may read, and the check of a reference to a Secret.
+"""The Secrets that are reserved for the operator, `prepare`, `proxy` or the kubelet, and the check of a reference.
 
 Pure. `spec.env`, `spec.envFrom` and `spec.podTemplate` follow the same rule: models and added containers can send what
 they read to clients, or write it to their log. The names come from the spec and not from the rendered pod, because a
@@ -52,7 +52,7 @@ def check_variables_from(
 
 
 def check_secret(name: str, path: str, own: frozenset[str]) -> Iterator[Problem]:
-    """A reference to a Secret; `own` are those of the operator's containers."""
+    """A reference to a Secret; `own` are the reserved ones."""
     if name in own:
-        message = f"Secret {name} contains keys or credentials that only the operator's containers may read"
-        yield Problem(path, message)
+        reserved = "that are reserved for the operator, prepare, proxy or the kubelet"
+        yield Problem(path, f"Secret {name} contains keys or credentials {reserved}")

@@ -121,7 +121,7 @@ def _source(source: EnvFromSource) -> Manifest:
 def find_environment_problems(spec: Spec, name: str) -> Iterator[Problem]:
     """Every variable that the user must not set, and every `envFrom` that could set one.
 
-    Also every reference to a Secret of the operator's containers. `name` is that of the object.
+    Also every reference to a reserved Secret (`own_secrets`). `name` is that of the object.
     """
     secrets = own_secrets(spec, name)
     own = {variable.name: variable.reason for variable in server_environment(spec)}

@@ -1,7 +1,7 @@
 """The files of a model that a signature must cover, compared with those that it covers.
 
 Input: a model's folder and a Statement. Output: nothing, or a VerificationError that names the first differing file. A
-signature covers all files in the folder except itself. Links are refused, because their target may change after the
+signature covers all files in the folder except itself. Links are rejected, because their target may change after the
 check.
 """
 

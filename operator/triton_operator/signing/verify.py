@@ -83,7 +83,7 @@ def _short(fingerprint: str) -> str:
 
 
 def _verify_content(folder: Path, statement: Statement, candidates: Sequence[VerificationKey]) -> str:
-    """Let the library check the signature and the digests; find out what differs only if it refuses."""
+    """Let the library check the signature and the digests; find out what differs only if it rejects them."""
     for key in candidates:
         if _is_signed_by(folder, key):
             return key.name

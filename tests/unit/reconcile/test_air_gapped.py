@@ -151,7 +151,7 @@ async def test_added_containers_are_named_because_no_signature_covers_what_they_
     world = await serving(podTemplate={"spec": {"containers": [added]}})
     control = world.control("ModelSources")
     assert control.state is ENFORCED
-    assert "containers of spec.podTemplate can answer in Triton's place: shipper" in control.message
+    assert "containers of spec.podTemplate can answer instead of Triton: shipper" in control.message
 
 
 async def test_pods_of_an_earlier_revision_count_until_they_end() -> None:

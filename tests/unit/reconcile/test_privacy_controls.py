@@ -543,5 +543,5 @@ def test_added_containers_are_named_where_the_proxy_does_not_check_them() -> Non
         judged = judge_controls(enforcing(revision=each, clients=CLIENTS))
         of_proxy = {control.name: control for control in judged if control.name in {"Callers", "Audit"}}
         assert {control.state for control in of_proxy.values()} == {ENFORCED}
-        words = "containers of spec.podTemplate reach Triton without it, and can answer in its place: shipper"
+        words = "containers of spec.podTemplate reach Triton without it, and can answer instead of Triton: shipper"
         assert [words in control.message for control in of_proxy.values()] == [named, named]

@@ -423,7 +423,7 @@ def test_of_thousands_of_mistakes_the_first_are_listed() -> None:
         validate(deployment.spec, "digits")
     message = str(refused.value)
     assert message.count("unknown field") == MOST_PROBLEMS
-    assert message.endswith("; further mistakes are not listed")
+    assert message.endswith("; further errors are not listed")
     assert len(find_problems(deployment)) == MOST_PROBLEMS + 1
 
 

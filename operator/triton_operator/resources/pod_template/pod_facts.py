@@ -24,7 +24,7 @@ OWN_CONTAINERS = {
 
 
 class PodFacts(NamedTuple):
-    """The names of the operator's containers and volumes, and of the Secrets that only its own containers may read.
+    """The names of the operator's containers and volumes, and of the reserved Secrets.
 
     `own_variables` are Triton's variables and their reasons. `gpu` is the name of the GPUs, "" without them.
     `given_volumes` are the names of the template's volumes.

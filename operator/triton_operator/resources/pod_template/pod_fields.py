@@ -1,6 +1,6 @@
 """Fields of the pod in `spec.podTemplate.spec`, apart from its containers and volumes.
 
-Pure. Fields that are in no list here and not in `PodParts` are unknown, and are refused as such.
+Pure. Fields that are in no list here and not in `PodParts` are unknown, and are rejected as such.
 """
 
 from __future__ import annotations
