@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from triton_operator.api.cache import Cache
+from triton_operator.api.cache import Cache, Egress
 from triton_operator.api.decryption import Decryption
 from triton_operator.api.privacy import TLS, TLSMode
 from triton_operator.api.spec import Spec
@@ -67,9 +67,14 @@ def with_pods_of(spec: Spec, other: Spec) -> Spec:
 
 
 def with_protection_of(spec: Spec, other: Spec) -> Spec:
-    """The spec with those fields of the other one that protect data and also affect pods."""
+    """The spec with those fields of the other one that protect data.
+
+    The egress of a cache that the other one does not have is left out: no user of that spec has permitted it.
+    """
+    egress = other.cache.egress if other.cache else Egress()
     return _replace(
         spec,
+        cache=_replace(spec.cache, egress=egress) if spec.cache else None,
         verification=other.verification,
         decryption=other.decryption,
         triton=_replace(spec.triton, open_endpoints=other.triton.open_endpoints),

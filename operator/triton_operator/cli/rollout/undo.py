@@ -31,7 +31,7 @@ def undo(client: KubernetesClient, name: str, namespace: str, options: UndoOptio
     deployment, revisions = read_history(client, name, namespace)
     spec = _parse(deployment)
     current = next((each.name for each in read_status(deployment).revisions if each.current), "")
-    number, restored = choose(spec, revisions, current, options.revision)
+    number, restored = choose(spec, revisions, current, options)
     restored = _protect(spec, restored, options.privacy, number)
     changes = merge_patch(msgspec.to_builtins(spec), msgspec.to_builtins(restored))
     where = f"{deployment['metadata']['namespace']}/{name}"
@@ -47,11 +47,12 @@ def undo(client: KubernetesClient, name: str, namespace: str, options: UndoOptio
     say(f"{where} {'would return' if options.dry_run else 'returned'} to revision {number}")
 
 
-def choose(spec: Spec, revisions: Sequence[Object], current: str, number: int | None) -> tuple[int, Spec]:
-    """The revision with this number, or the newest one that differs, and the spec with its pods.
+def choose(spec: Spec, revisions: Sequence[Object], current: str, options: UndoOptions) -> tuple[int, Spec]:
+    """The revision that the options name, or the newest one that changes the spec, and the spec with its pods.
 
     `revisions` are sorted by their numbers; `current` is the name of the current one. Raises CommandFailedError.
     """
+    number = options.revision
     if number is not None:
         found = next((each for each in revisions if number_of(each) == number), None)
         if found is None:
@@ -62,7 +63,8 @@ def choose(spec: Spec, revisions: Sequence[Object], current: str, number: int | 
         if each["metadata"]["name"] == current and _stored(each) is None:
             continue
         restored = _restored(spec, each)
-        if restored != spec:
+        changed = _keep_protection(spec, restored) if options.privacy is PrivacyChoice.KEEP else restored
+        if changed != spec:
             return number_of(each), restored
     raise CommandFailedError("there is no earlier revision; see spec.rollout.revisionHistoryLimit")
 
@@ -114,7 +116,7 @@ def _restored(spec: Spec, revision: Object) -> Spec:
 
 def _protect(spec: Spec, restored: Spec, choice: PrivacyChoice | None, number: int) -> Spec:
     """The spec to restore; raises UsageError if fields that protect data differ and there is no choice."""
-    kept = with_pods_of(spec, with_protection_of(restored, spec))
+    kept = _keep_protection(spec, restored)
     if choice is PrivacyChoice.KEEP or kept == restored:
         return kept
     if choice is None:
@@ -125,3 +127,7 @@ def _protect(spec: Spec, restored: Spec, choice: PrivacyChoice | None, number: i
             "those of the current spec, or --privacy restore to restore those of the revision"
         )
     return restored
+
+
+def _keep_protection(spec: Spec, restored: Spec) -> Spec:
+    return with_pods_of(spec, with_protection_of(restored, spec))

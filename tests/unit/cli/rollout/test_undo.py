@@ -107,6 +107,28 @@ def test_protection_does_not_become_weaker_unnoticed(
     assert changes(cluster)[-1]["spec"].keys() > {"modelRepository"}
 
 
+def test_the_egress_of_an_earlier_cache_does_not_return_unnoticed(
+    capsys: pytest.CaptureFixture[str], cluster: FakeCluster
+) -> None:
+    url = {"modelRepository": {"http": {"url": "https://models.example.org/models.tar"}}}
+    cached = {**url, "cache": {"size": "1Gi", "egress": {"cidrs": ["0.0.0.0/0"], "ports": [443]}}}
+    put(cluster, "digits-9", revision(8, **cached), revision(9))
+    outcome = tritonctl(capsys, "rollout", "undo", "digits")
+    assert (outcome.code, outcome.out, changes(cluster)) == (2, "", [])
+    assert "0.0.0.0/0" in outcome.err
+    assert tritonctl(capsys, "rollout", "undo", "digits", "--privacy", "keep").code == 0
+    assert changes(cluster)[-1]["spec"]["cache"] == {"size": "1Gi", "egress": {}}
+
+
+def test_undo_that_keeps_protection_passes_over_revisions_that_differ_only_in_it(
+    capsys: pytest.CaptureFixture[str], cluster: FakeCluster
+) -> None:
+    weaker = revision(8, privacy={"profile": "Open"})
+    put(cluster, "digits-9", revision(7, **OTHER_IMAGE), weaker, revision(9))
+    outcome = tritonctl(capsys, "rollout", "undo", "digits", "--privacy", "keep")
+    assert outcome.out.splitlines()[-1] == "models/digits returned to revision 7"
+
+
 def test_a_revision_without_a_spec_is_reported(capsys: pytest.CaptureFixture[str], cluster: FakeCluster) -> None:
     """The current one does not matter: its pods are those of the spec."""
     put(cluster, "digits-9", without_spec(revision(8)), without_spec(revision(9)))
