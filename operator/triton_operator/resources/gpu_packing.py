@@ -47,10 +47,12 @@ def place_models(spec: Spec) -> dict[str, tuple[int, ...]]:
     except NoRoomError as error:
         total = sum(demand.memory * (sum(demand.fixed) if demand.fixed else 1) for demand in demands)
         gpus = f"{gpu.count} GPUs have" if gpu.count > 1 else "the GPU has"
+        is_too_much = total > gpu.count * memory
+        what = "the models do not fit" if is_too_much else "no distribution over the GPUs was found"
         message = (
-            f"the models do not fit: {error}; their declared gpuMemory is {format_bytes(total)} in total, and {gpus} "
-            f"{format_bytes(memory)}{' each' if gpu.count > 1 else ''}. Request more or larger GPUs, or serve fewer "
-            "models"
+            f"{what}: {error}; their declared gpuMemory is {format_bytes(total)} in total, and {gpus} "
+            f"{format_bytes(memory)}{' each' if gpu.count > 1 else ''}. Request more or larger GPUs, serve fewer "
+            "models, or name the GPUs of each model in its config.instanceGroups"
         )
         raise InvalidSpecError(Reason.INVALID_SPEC, "spec.gpu.memory", message) from error
     return {name: () if len(indices) == gpu.count else indices for name, indices in placed.items()}

@@ -65,6 +65,11 @@ def test_instances_in_a_configuration_stay_where_they_are() -> None:
             {"a": "10Gi", "b": "10Gi", "c": "10Gi"},
             ["c needs 10Gi", "at most 6Gi are left", "30Gi in total", "2 GPUs have 16Gi each"],
         ),
+        (
+            {"count": 2, "memory": "10Gi"},
+            {"a": "5Gi", "b": "4Gi", "c": "3Gi", "d": "3Gi", "e": "3Gi", "f": "2Gi"},
+            ["no distribution over the GPUs was found: f needs 2Gi", "20Gi in total", "config.instanceGroups"],
+        ),
         ({"memory": "4Gi"}, {"a": "5Gi"}, ["a needs 5Gi", "5Gi in total", "the GPU has 4Gi"]),
     ],
 )
