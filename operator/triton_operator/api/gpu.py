@@ -12,6 +12,9 @@ from triton_operator.api.struct import Struct
 NVIDIA_GPU = "nvidia.com/gpu"
 """The resource of NVIDIA's device plugin for whole GPUs."""
 
+SLICE = "nvidia.com/mig-"
+"""The beginning of the names of resources for slices of GPUs (MIG)."""
+
 SHARED = ".shared"
 """What NVIDIA's device plugin appends to the name of a resource whose GPUs several pods share (renameByDefault)."""
 
@@ -62,5 +65,5 @@ class Gpu(Struct, frozen=True):
         if self.resource_claims:
             return ""
         # NVIDIA's device plugin replaces the character, which a name cannot contain.
-        whole = f"nvidia.com/mig-{self.mig.profile.replace('+', '.')}" if self.mig else self.resource_name
+        whole = f"{SLICE}{self.mig.profile.replace('+', '.')}" if self.mig else self.resource_name
         return f"{whole}{SHARED}" if self.sharing else whole

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from triton_operator.api.errors import InvalidSpecError, Problem
-from triton_operator.api.gpu import NVIDIA_GPU, SHARED, DeviceClaim, Gpu
+from triton_operator.api.gpu import NVIDIA_GPU, SHARED, SLICE, DeviceClaim, Gpu
 from triton_operator.api.model import Format, Model
 from triton_operator.api.quantity import parse_bytes
 from triton_operator.api.spec import Spec
@@ -34,7 +34,7 @@ def check_gpu(spec: Spec) -> None:
     """Raise InvalidSpecError with everything that is wrong."""
     problems = list(_wrong_memory(spec))
     if spec.gpu:
-        problems += [*_wrong_ways(spec.gpu), *_wrong_count(spec.gpu)]
+        problems += [*_wrong_ways(spec.gpu), *_wrong_count(spec.gpu), *_absent_gpus(spec.models, spec.gpu.count)]
     if spec.gpu and spec.privacy.profile.is_private:
         problems += _not_isolated(spec.gpu)
     if not problems:
@@ -103,7 +103,7 @@ def _wrong_claims(claims: Sequence[DeviceClaim]) -> Iterator[Problem]:
 def _wrong_count(gpu: Gpu) -> Iterator[Problem]:
     if gpu.count == 1:
         return
-    if gpu.mig:
+    if gpu.extended_resource.startswith(SLICE):
         message = (
             "must be 1 with mig, because CUDA uses only one slice in a process; choose a larger profile or replicas"
         )
@@ -111,6 +111,15 @@ def _wrong_count(gpu: Gpu) -> Iterator[Problem]:
     if gpu.sharing:
         message = "must be 1 with sharing, because several shares of a pod can be of the same GPU; increase replicas"
         yield Problem("spec.gpu.count", message)
+
+
+def _absent_gpus(models: Sequence[Model], count: int) -> Iterator[Problem]:
+    """Instances on GPUs that the pod does not have."""
+    for index, model in enumerate(models):
+        for number, group in enumerate(model.config.instance_groups if model.config else ()):
+            path = f"spec.models[{index}].config.instanceGroups[{number}].gpus"
+            for gpu in (gpu for gpu in group.gpus if gpu >= count):
+                yield Problem(path, f"GPU {gpu} does not exist: spec.gpu.count is {count}, and the first GPU is 0")
 
 
 def _not_isolated(gpu: Gpu) -> Iterator[Problem]:

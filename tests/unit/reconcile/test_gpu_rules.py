@@ -82,6 +82,20 @@ def test_private_profiles_do_not_share_gpus(gpu: dict[str, Any], path: str) -> N
     assert caught.value.path == path
 
 
+def test_several_slices_are_rejected_also_by_name() -> None:
+    with pytest.raises(InvalidSpecError, match=r"spec\.gpu\.count: must be 1 with mig"):
+        validate(a_deployment(gpu={"count": 2, "resourceName": "nvidia.com/mig-1g.10gb"}).spec)
+
+
+def test_instances_on_gpus_that_the_pod_does_not_have_are_rejected() -> None:
+    """The API server rejects them, too; this is the message of `tritonctl lint`, and for objects of an older CRD."""
+    groups = [{"kind": "GPU", "gpus": [0]}, {"kind": "GPU", "gpus": [1, 2]}]
+    models = [{"name": "digits", "config": {"instanceGroups": groups}}]
+    with pytest.raises(InvalidSpecError, match=r"GPU 2 does not exist: spec\.gpu\.count is 2") as caught:
+        validate(a_deployment(gpu={"count": 2}, models=models).spec)
+    assert caught.value.path == "spec.models[0].config.instanceGroups[1].gpus"
+
+
 def test_private_profiles_allow_no_claims_of_unknown_devices() -> None:
     """The other mistakes are reported, too."""
     gpu = {"resourceClaims": [{"name": "gpu", **TEMPLATE}]}
