@@ -14,15 +14,18 @@ from triton_operator.api.spec import ModelDeployment, Scheduling, Spec
 from triton_operator.resources.server_image import ServerImage
 from triton_operator.resources.settings import AcceleratorDefaults, Settings, covers
 
-GPU_RESOURCES = ("nvidia.com/gpu", "nvidia.com/mig-*", "amd.com/gpu", "gpu.intel.com/*")
-"""Names under which the vendors' device plugins advertise GPUs, and nothing else."""
+GPU_RESOURCES = ("nvidia.com/gpu", "nvidia.com/mig-*", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
+"""Names under which the vendors' device plugins advertise GPUs that belong to one pod.
+
+Intel's plugin also advertises `gpu.intel.com/i915_monitoring` and `xe_monitoring`: access to all GPUs of the node.
+"""
 
 ARCHITECTURE = "kubernetes.io/arch"
 """The label of nodes with their architecture, which the kubelet sets."""
 
 
 def check_device(spec: Spec, settings: Settings) -> None:
-    """Raise InvalidSpecError if the resource may be something else than a GPU under a private profile."""
+    """Raise InvalidSpecError if the resource may be something else than a GPU of the pod under a private profile."""
     resource = spec.gpu.extended_resource if spec.gpu else ""
     if not resource or not spec.privacy.profile.is_private:
         return
@@ -32,8 +35,9 @@ def check_device(spec: Spec, settings: Settings) -> None:
         raise InvalidSpecError(
             Reason.INVALID_SPEC,
             "spec.gpu.resourceName",
-            f"{resource} can be a network device of the node, to which no network policy applies; only the profile "
-            "Open allows it, unless the administrator of the operator adds it to the chart value accelerators",
+            f"{resource} can be a network device of the node, to which no network policy applies, or give access to "
+            "the GPUs of other pods; only the profile Open allows it, unless the administrator of the operator adds it "
+            "to the chart value accelerators",
         )
 
 

@@ -128,7 +128,16 @@ def spans(page: Path) -> set[str]:
     )
 
 
-_OTHER_NAMES = ("nvidia.com", "amd.com", "kubernetes.io", "nvcr.io", "triton-operator.io", "1/", "config.")
+_OTHER_NAMES = (
+    "nvidia.com",
+    "amd.com",
+    "gpu.intel.com",
+    "kubernetes.io",
+    "nvcr.io",
+    "triton-operator.io",
+    "1/",
+    "config.",
+)
 
 
 def looks_like_a_path(text: str) -> bool:

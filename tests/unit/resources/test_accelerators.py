@@ -102,14 +102,15 @@ def test_nvidias_image_is_never_used_for_other_gpus(resource: str) -> None:
     assert pod_of(SETTINGS, gpu={"resourceName": resource}, triton=own)["containers"][0]["image"] == own["image"]
 
 
-def test_a_private_profile_allows_no_device_that_may_be_on_a_network() -> None:
+@pytest.mark.parametrize("resource", ["rdma/hca", "gpu.intel.com/i915_monitoring"])
+def test_a_private_profile_allows_no_device_that_may_be_more_than_a_gpu_of_the_pod(resource: str) -> None:
     """With an image of the user's own, nothing else would check the name of the resource."""
-    spec: dict[str, Any] = {"gpu": {"resourceName": "rdma/hca"}, "triton": {"image": "example.org/triton:26.11"}}
-    assert devices(pod_of(privacy={"profile": "Open"}, **spec)) == {"rdma/hca": "1"}
+    spec: dict[str, Any] = {"gpu": {"resourceName": resource}, "triton": {"image": "example.org/triton:26.11"}}
+    assert devices(pod_of(privacy={"profile": "Open"}, **spec)) == {resource: "1"}
     with pytest.raises(InvalidSpecError, match="no network policy applies"):
         render(a_deployment(**spec), CATALOGUE)
-    listed = msgspec.structs.replace(CATALOGUE, accelerators=(AcceleratorDefaults("rdma/hca"),))
-    assert devices(pod_of(listed, **spec)) == {"rdma/hca": "1"}, "the administrator has allowed it"
+    listed = msgspec.structs.replace(CATALOGUE, accelerators=(AcceleratorDefaults(resource),))
+    assert devices(pod_of(listed, **spec)) == {resource: "1"}, "the administrator has allowed it"
 
 
 def test_the_defaults_of_the_catalogue_are_shown() -> None:
