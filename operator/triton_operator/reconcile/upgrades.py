@@ -66,14 +66,17 @@ class Upgrades:
 def next_upgrade(
     observed: ObservedState, conditions: tuple[Condition, ...], *, is_served: bool
 ) -> UpgradeStatus | None:
-    """The state of the update after this pass; `is_served`: every replica runs the current revision and is ready."""
+    """The state of the update after this pass; `is_served`: every replica runs the current revision and is ready.
+
+    After a rollback, all replicas serve, but the update has failed; the condition Stalled says so.
+    """
     known = observed.status.upgrade if observed.status else None
     rollout = observed.deployment.spec.rollout
     if rollout.revision_policy is not RevisionPolicy.LATEST or not (known or observed.is_outdated):
         return None
     if observed.is_outdated and not observed.has_turn:
         return UpgradeStatus(UpgradeState.WAITING, _why_waiting(conditions, paused=rollout.paused))
-    if is_served and not observed.is_outdated:
+    if is_served and not observed.is_outdated and not observed.rollback:
         return None
     stalled = _condition(conditions, STALLED)
     if stalled and stalled.status is Truth.TRUE:

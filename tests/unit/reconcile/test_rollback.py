@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.builders import a_pod, waiting
+from tests.builders import SETTINGS, a_pod, waiting
 from tests.fakes import World
 from triton_operator.api.names import ANNOTATION_FAILED_REVISION, ANNOTATION_RESTORED_REVISION
 from triton_operator.api.status import Rollback, Truth
@@ -122,6 +122,28 @@ async def test_after_the_deadline_the_pods_of_the_last_ready_revision_return() -
             f"{rollback.message}; the operator returns to revision {names['example.org/models:1']}",
         )
     ]
+
+
+async def test_an_upgrade_of_the_operator_that_is_rolled_back_has_failed_and_stops_the_others() -> None:
+    world = await served(rollout=ON | {"revisionPolicy": "Latest"})
+    old = world.template_hash
+    world.new_operator(msgspec.structs.replace(SETTINGS, operator_image="example.org/triton-operator:2"))
+    old_pod = pod_of(world, "old", ready=True, revision=old)
+    await world.reconcile()
+    world.roll_out(old_pod)
+    for _ in range(2):
+        await world.reconcile()
+    assert world.template_hash != old, "it is the turn of this deployment"
+    world.roll_out(old_pod, pod_of(world, "new", ready=False), updated_replicas=1)
+    await world.reconcile()
+    await report_late(world)
+    await report(world)
+    world.roll_out(old_pod)
+    for _ in range(2):
+        await world.reconcile()
+        assert (world.template_hash, world.condition("Ready").reason) == (old, "RolledBack")
+        assert world.status.upgrade
+        assert world.status.upgrade.state == "Failed"
 
 
 async def test_the_status_says_that_the_spec_is_not_served() -> None:
