@@ -9,7 +9,7 @@ from hack.cluster.programs import GATEWAY_API
 from tests.kube import Kube
 
 MODULE = "sigs.k8s.io/gateway-api"
-_KINDS = ("gateways", "httproutes", "grpcroutes", "backendtlspolicies")
+_KINDS = ("gatewayclasses", "gateways", "httproutes", "grpcroutes", "backendtlspolicies")
 
 
 def install(kube: Kube) -> None:

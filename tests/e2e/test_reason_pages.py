@@ -17,6 +17,7 @@ import yaml
 
 from hack import cluster as local
 from hack.cluster.handle import Cluster
+from tests import gateway_api
 from tests.kube import Kube, Object
 from tests.volumes import claim_manifest
 
@@ -34,7 +35,9 @@ def page_commands() -> list[str]:
 
 
 def without_effect(command: str) -> str:
-    """Add `--dry-run=server` to a command that would change the cluster."""
+    """Add `--dry-run=server` to a command of kubectl that would change the cluster, and `--dry-run` to an undo."""
+    if command.startswith("tritonctl rollout undo"):
+        return f"{command} --dry-run"
     changing = "kubectl" in command and command.rpartition("kubectl ")[2].split()[0] in _CHANGING
     return f"{command} --dry-run=server" if changing else command
 
@@ -73,6 +76,8 @@ def shell(
     yield run
     for name in ("digits", "other"):
         kube.delete("modeldeployment", name)
+    kube.beside("infra").delete_namespace()
+    gateway_api.uninstall(kube)
 
 
 def _create_objects(kube: Kube, model_deployment: Callable[..., Object]) -> None:
@@ -93,6 +98,10 @@ def _create_objects(kube: Kube, model_deployment: Callable[..., Object]) -> None
         "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}, "maxReplicas": 2},
     }
     kube.apply(model_deployment("digits"), other, claim_manifest("models"), secret, policy, autoscaler)
+    kube.apply(*(_ingress(name) for name in ("digits-http", "digits-grpc")))
+    gateway_api.install(kube)
+    kube.run("create", "namespace", "infra", namespaced=False)
+    kube.beside("infra").apply(_gateway())
     kube.wait_ready("digits")
     (pod,) = kube.list("pods", SELECTOR)
     end = ["python3", "-c", "import os; os.kill(1, 15)"]
@@ -103,6 +112,24 @@ def _create_objects(kube: Kube, model_deployment: Callable[..., Object]) -> None
         return bool(status["restartCount"] and status["state"].get("running"))
 
     kube.wait(restarted, "the server was started again")
+
+
+def _ingress(name: str) -> Object:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": name},
+        "spec": {"defaultBackend": {"service": {"name": "digits", "port": {"number": 8443}}}},
+    }
+
+
+def _gateway() -> Object:
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": "web"},
+        "spec": {"gatewayClassName": "none", "listeners": [{"name": "web", "port": 80, "protocol": "HTTP"}]},
+    }
 
 
 def test_the_commands_of_the_pages_work(kube: Kube, shell: Callable[[str], subprocess.CompletedProcess[str]]) -> None:
