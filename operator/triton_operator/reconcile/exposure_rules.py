@@ -28,9 +28,12 @@ INJECTED = (
 OTHER_HOSTS = r"/(server-alias|server-aliases|hostname)$"
 """Ends of keys that add host names, which nobody checks."""
 RESERVED = r"^(kubernetes[.]io/ingress[.]class|([^/]+[.])?triton-operator[.]io/.*|ingressclass[.]kubernetes[.]io/.*)$"
-DIVERTING = r"/(mirror-.*|request-mirror|auth-url|oauth|rewrites?|rewrite-target|path-rewrite|use-regex|app-root)$"
-"""Ends of keys that send requests, with tensors and tokens, to another server, or to another path of this one."""
-PLAINTEXT = r"/ssl-redirect$"
+DIVERTING = (
+    r"/(mirror-.*|request-mirror|auth-(url|signin)|oauth|rewrites?|rewrite-target|path-rewrite|use-regex|app-root|"
+    r"(permanent|temporal|request)-redirect|default-backend|router[.]middlewares|actions[.].*)$"
+)
+"""Ends of keys that send clients or requests, with tensors and tokens, to another server or path."""
+PLAINTEXT = r"/(force-)?ssl-redirect$"
 
 _HOST = "must be a DNS name such as digits.example.com, with at least two labels and without a wildcard; got {!r}"
 _INSIDE = "{} is a name inside the cluster; choose a name that leads to the controller"

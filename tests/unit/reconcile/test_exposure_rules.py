@@ -35,7 +35,18 @@ INJECTED = (
     "haproxy.org/backend-config-snippet",
     "haproxy-ingress.github.io/config-backend",
 )
-DIVERTING = (f"{NGINX}/mirror-target", f"{NGINX}/auth-url", f"{NGINX}/rewrite-target", f"{NGINX}/use-regex")
+DIVERTING = (
+    f"{NGINX}/mirror-target",
+    f"{NGINX}/auth-url",
+    f"{NGINX}/auth-signin",
+    f"{NGINX}/rewrite-target",
+    f"{NGINX}/use-regex",
+    f"{NGINX}/permanent-redirect",
+    f"{NGINX}/default-backend",
+    "haproxy.org/request-redirect",
+    "traefik.ingress.kubernetes.io/router.middlewares",
+    "alb.ingress.kubernetes.io/actions.elsewhere",
+)
 
 
 @pytest.mark.parametrize("privacy", [OPEN, {}])
@@ -75,8 +86,9 @@ def test_only_the_profile_open_allows_clients_without_tls() -> None:
     ingress = {"ingress": {"host": HOST}}
     assert "spec.exposure.ingress.tls: is required" in problem_of(exposure=ingress)
     validate(a_deployment(exposure=ingress, privacy=OPEN).spec, "digits")
-    redirect = {f"{NGINX}/ssl-redirect": "false"}
-    assert "must not be false: tokens would be sent without TLS" in problem_of(**exposed(annotations=redirect))
+    for key in (f"{NGINX}/ssl-redirect", f"{NGINX}/force-ssl-redirect"):
+        redirect = exposed(annotations={key: "false"})
+        assert "must not be false: tokens would be sent without TLS" in problem_of(**redirect)
     validate(a_deployment(**exposed(annotations={f"{NGINX}/ssl-redirect": "true"})).spec, "digits")
 
 
