@@ -420,8 +420,13 @@ class World:
         parent = RouteParent(namespace=namespace, name=gateway, conditions=conditions)
         self.change_child(kind, state=msgspec.structs.replace(state, parents=(parent,)))
 
-    def expose_elsewhere(self, exposure: Manifest, created_at: str, name: str = "rival") -> None:
-        """Another namespace has a deployment whose children for this exposure were created at that time."""
+    def expose_elsewhere(
+        self, exposure: Manifest, created_at: str, name: str = "rival", *, edited: bool = False
+    ) -> None:
+        """Another namespace has a deployment whose children for this exposure were created at that time.
+
+        `edited`: somebody else has written the hosts into the children.
+        """
         body = a_body(name, "elsewhere", exposure=exposure)
         self.cache.deployments.put(body)
         for manifest in build_exposure(parse(body), with_tls=True):
@@ -436,6 +441,7 @@ class World:
                     uid=f"uid-of-{kind}-{child}",
                     resource_version=self.cluster.next_version(),
                     deployment=name,
+                    has_foreign_fields=edited,
                     state=state,
                 )
             )

@@ -43,10 +43,14 @@ def find_held_hosts(
 
 
 def _oldest(hosts: frozenset[str], children: Iterable[Child]) -> dict[str, tuple[int, str, str]]:
-    """The creation of the oldest object for each host, comparable between deployments."""
+    """The creation of the oldest object for each host, comparable between deployments.
+
+    A host that somebody else has written into the object gives no right to it; the operator undoes the edit.
+    """
     found: dict[str, tuple[int, str, str]] = {}
     for child in children:
-        if isinstance(child.state, IngressState | RouteState) and not child.deleting:
+        is_own_content = not child.deleting and not child.has_foreign_fields
+        if is_own_content and isinstance(child.state, IngressState | RouteState):
             age = (0, child.state.created_at, child.uid)
             found |= {host: min(age, found.get(host, age)) for host in child.state.hosts if host in hosts}
     return found

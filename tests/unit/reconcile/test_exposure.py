@@ -106,6 +106,13 @@ async def test_a_host_belongs_to_the_deployment_that_had_it_first() -> None:
     assert world.names(Kind.INGRESS) == ["digits-grpc", "digits-http"]
 
 
+async def test_an_edit_of_an_older_ingress_takes_no_host() -> None:
+    world = await with_addresses(await exposed(), "203.0.113.7")
+    world.expose_elsewhere(INGRESS, "2026-01-01T00:00:00Z", edited=True)
+    await world.reconcile()
+    assert judged(world) == (Truth.TRUE, "Exposed")
+
+
 async def test_nobody_takes_the_host_of_an_existing_ingress() -> None:
     world = await with_addresses(await exposed(), "203.0.113.7")
     world.expose_elsewhere(INGRESS, "2026-01-02T03:04:06Z")
