@@ -48,7 +48,8 @@ class Upgrades:
         records = list(self._latest())
         if any(_state(record) is UpgradeState.FAILED for _, record in records):
             return []
-        updating = sum(_state(record) is UpgradeState.UPDATING for _, record in records)
+        # A paused update replaces no pod. It does not keep other deployments from their turns.
+        updating = sum(_state(record) is UpgradeState.UPDATING and not _is_paused(record) for _, record in records)
         waiting = sorted(key for key, record in records if _can_begin(record) and key not in begun)
         return waiting[: max(self._limit - updating - len(begun), 0)]
 
@@ -82,7 +83,10 @@ def next_upgrade(
     if stalled and stalled.status is Truth.TRUE:
         message = clip(f"no other deployment is updated until this is fixed: {stalled.message}")
         return UpgradeStatus(UpgradeState.FAILED, message)
-    return UpgradeStatus(UpgradeState.UPDATING, "the running version of the operator has rendered the pods again")
+    paused = "; the pods are replaced when spec.rollout.paused is removed" if rollout.paused else ""
+    return UpgradeStatus(
+        UpgradeState.UPDATING, f"the running version of the operator has rendered the pods again{paused}"
+    )
 
 
 def _why_waiting(conditions: tuple[Condition, ...], *, paused: bool) -> str:
@@ -99,7 +103,11 @@ def _can_begin(record: DeploymentRecord) -> bool:
     if _state(record) is not UpgradeState.WAITING or isinstance(record.deployment, InvalidSpecError):
         return False
     ready = _condition(record.status.conditions, READY) if record.status else None
-    return ready is not None and ready.status is Truth.TRUE and not record.deployment.spec.rollout.paused
+    return ready is not None and ready.status is Truth.TRUE and not _is_paused(record)
+
+
+def _is_paused(record: DeploymentRecord) -> bool:
+    return not isinstance(record.deployment, InvalidSpecError) and record.deployment.spec.rollout.paused
 
 
 def _state(record: DeploymentRecord | None) -> UpgradeState | None:

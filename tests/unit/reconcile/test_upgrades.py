@@ -179,6 +179,15 @@ async def test_turns_are_in_the_order_of_names_and_within_the_limit() -> None:
     assert upgrades.next() == [("shop", "a")]
 
 
+async def test_a_paused_update_does_not_keep_others_from_their_turns() -> None:
+    world = await _serving()
+    _put_other(world, "Updating", name="b", paused=True)
+    _put_other(world, "Waiting", name="a")
+    assert Upgrades(world.cache.deployments, limit=1).next() == [("shop", "a")]
+    _put_other(world, "Updating", name="b")
+    assert Upgrades(world.cache.deployments, limit=1).next() == []
+
+
 async def test_a_restarted_operator_continues_with_the_update_that_has_begun() -> None:
     world = await _serving()
     _put_other(world, "Updating", name="b")
