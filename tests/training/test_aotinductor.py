@@ -53,7 +53,7 @@ class Gate(nn.Module):
 
 @pytest.fixture(scope="module")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Create the folder that torch is told to share between the processes of a user."""
+    """Create the folder that torch would share between the processes of a user."""
     return tmp_path_factory.mktemp("shared-cache")
 
 
