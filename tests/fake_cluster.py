@@ -45,7 +45,7 @@ class FakeCluster:
     _changes: dict[str, list[Object]] = field(default_factory=dict)
     _logs: dict[tuple[str, str], str] = field(default_factory=dict)
     _failures: dict[str, tuple[int, str]] = field(default_factory=dict)
-    _failures_once: dict[str, tuple[int, int | None]] = field(default_factory=dict)
+    _failures_once: dict[str, tuple[int, int | None, Object | None]] = field(default_factory=dict)
     requested: threading.Event = field(default_factory=threading.Event)
     _hangs: set[str] = field(default_factory=set)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -101,12 +101,17 @@ class FakeCluster:
         self._logs[pod, container] = text
 
     def fail(self, requests: str, code: int, message: str) -> None:
-        """Return an error to requests for a kind, or only to its lists or watches: `list pods`, `watch pods`."""
+        """Return an error to requests for a kind, or only to those with a verb: `list pods`, `patch pods`."""
         self._failures[requests] = (code, message)
 
-    def fail_once(self, requests: str, code: int, *, retry_after: int | None = None) -> None:
-        """Return an error to the next of these requests, optionally with `Retry-After` in seconds."""
-        self._failures_once[requests] = (code, retry_after)
+    def fail_once(
+        self, requests: str, code: int, *, retry_after: int | None = None, changed: Object | None = None
+    ) -> None:
+        """Return an error to the next of these requests, optionally with `Retry-After` in seconds.
+
+        `changed` is the ModelDeployment as another program has changed it meanwhile.
+        """
+        self._failures_once[requests] = (code, retry_after, changed)
 
     def hang(self, plural: str) -> None:
         """Never respond to requests for a kind."""
@@ -132,11 +137,14 @@ class FakeCluster:
         plural, name = _place(url.path)
         if plural in self._hangs:
             self._ended.wait()
-        verb = "get" if name else "watch" if "watch" in query else "list"
+        verb = _verb(handler.command, name, query)
         once = self._failures_once.pop(f"{verb} {plural}", None) or self._failures_once.pop(plural, None)
         if once:
-            headers = {} if once[1] is None else {"Retry-After": str(once[1])}
-            _send(handler, once[0], _status(once[0], "once", name), headers)
+            code, retry_after, changed = once
+            if changed:
+                self.answer(changed)
+            headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+            _send(handler, code, _status(code, "once", name), headers)
         elif failure := self._failures.get(f"{verb} {plural}") or self._failures.get(plural):
             _send(handler, failure[0], _status(*failure, name))
         elif url.path.endswith("/log"):
@@ -225,6 +233,14 @@ def _send(handler: BaseHTTPRequestHandler, code: int, body: Object, headers: Map
     handler.send_header("Connection", "close")
     handler.end_headers()
     handler.wfile.write(data)
+
+
+def _verb(method: str, name: str, query: Mapping[str, str]) -> str:
+    if method == "PATCH":
+        return "patch"
+    if name:
+        return "get"
+    return "watch" if "watch" in query else "list"
 
 
 def _status(code: int, message: str, name: str = "") -> Object:

@@ -13,6 +13,7 @@ from triton_operator.cluster.error_status import ErrorCause, ErrorDetails, Error
 from triton_operator.sdk.errors import (
     DeploymentNotFoundError,
     InvalidRequestError,
+    ObjectChangedError,
     RejectedError,
     SdkError,
     UnreachableError,
@@ -21,10 +22,8 @@ from triton_operator.sdk.errors import (
 _INVALID = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 _NOT_IN_SCHEMA = re.compile(r"failed to create typed patch object \(.*?\): \.?(\S+): (.*)", re.DOTALL)
 """The message, with status 500, for an applied field that the schema does not have, or that has another type there."""
-_ADVICE: dict[int, str] = {
-    HTTPStatus.CONFLICT: "; force=True (--force) takes over these fields",
-    HTTPStatus.UNAUTHORIZED: "; log in, or choose another context",
-}
+_OWNED_BY_ANOTHER = "FieldManagerConflict"
+"""The reason of a cause if server-side apply fails; other conflicts are about the object's version."""
 
 
 def explain_response(code: int, body: str, reason: str = "") -> SdkError:
@@ -41,7 +40,15 @@ def explain_response(code: int, body: str, reason: str = "") -> SdkError:
         return _not_found(details.name, message)
     if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return UnreachableError(f"the API server failed with HTTP status {code}: {message}")
-    return RejectedError(message + _ADVICE.get(code, ""))
+    if code == HTTPStatus.CONFLICT:
+        return _conflict(details, message)
+    return RejectedError(message + ("; log in, or choose another context" if code == HTTPStatus.UNAUTHORIZED else ""))
+
+
+def _conflict(details: ErrorDetails, message: str) -> RejectedError:
+    if any(cause.reason == _OWNED_BY_ANOTHER for cause in details.causes):
+        return RejectedError(f"{message}; force=True (--force) takes over these fields")
+    return ObjectChangedError(message)
 
 
 def _not_found(name: str, message: str) -> DeploymentNotFoundError:

@@ -7,6 +7,7 @@
          ├─ UnreachableError             no connection: kubectl or kubeconfig missing, connection refused, server busy
          ├─ DeploymentNotFoundError      the deployment or the model does not exist
          ├─ RejectedError                permission denied, or another program owns the field
+         │   └─ ObjectChangedError       another program changed the object after it was read
          ├─ NotReadyError                the deployment is not Ready; has `reason`, `message` and `stalled`
          ├─ DeadlineExceededError        no response within the timeout; the model may have run
          ├─ InvalidRequestError          a value, file or field cannot be used; `field` names it
@@ -34,6 +35,10 @@ class DeploymentNotFoundError(SdkError):
 
 class RejectedError(SdkError):
     """Permission denied, or the cluster rejects the request."""
+
+
+class ObjectChangedError(RejectedError):
+    """Another program changed the object after it was read; nothing was written."""
 
 
 class NotReadyError(SdkError):

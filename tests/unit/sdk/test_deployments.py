@@ -21,6 +21,7 @@ from triton_operator.sdk import (
     InvalidRequestError,
     KubeContext,
     NotReadyError,
+    ObjectChangedError,
     RejectedError,
     UnreachableError,
 )
@@ -282,7 +283,12 @@ class Answer(NamedTuple):
         ),
         (Answer(403, {"message": "may not"}), RejectedError, "may not"),
         (Answer(401, {"message": "Unauthorized"}), RejectedError, "log in"),
-        (Answer(409, {"message": "conflict with kubectl"}), RejectedError, "--force"),
+        (
+            Answer(409, {"message": "conflict", "details": {"causes": [{"reason": "FieldManagerConflict"}]}}),
+            RejectedError,
+            "--force",
+        ),
+        (Answer(409, {"message": "the object has been modified"}), ObjectChangedError, "has been modified"),
         (
             Answer(422, {"details": {"causes": [{"field": "spec.models", "message": "Required"}]}}),
             InvalidRequestError,

@@ -22,8 +22,12 @@ from triton_operator.cli.terminal.output import say, to_yaml
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
 from triton_operator.resources.revision_spec import MOST_BYTES, with_pods_of, with_protection_of
 from triton_operator.sdk.cluster_objects import Object
+from triton_operator.sdk.errors import ObjectChangedError
 from triton_operator.sdk.kubernetes_client import KubernetesClient
 from triton_operator.sdk.status import read_status
+
+_ATTEMPTS = 10
+"""How often the change is sent while only the status changes."""
 
 
 def undo(client: KubernetesClient, name: str, namespace: str, options: UndoOptions, manager: str) -> None:
@@ -40,10 +44,7 @@ def undo(client: KubernetesClient, name: str, namespace: str, options: UndoOptio
         return
     for line in describe(spec, restored):
         say(line)
-    # The version ensures that what changes is what was printed.
-    version = {"resourceVersion": deployment["metadata"]["resourceVersion"]}
-    body = {"metadata": version, "spec": changes}
-    client.change(MODEL_DEPLOYMENTS, name, body, namespace, manager=manager, dry_run=options.dry_run)
+    _write(client, deployment, changes, manager, dry_run=options.dry_run)
     say(f"{where} {'would return' if options.dry_run else 'returned'} to revision {number}")
 
 
@@ -86,6 +87,27 @@ def describe(before: Spec, after: Spec) -> list[str]:
     """The differences between two specs, as lines of a unified diff of their YAML."""
     old, new = (to_yaml([{"spec": msgspec.to_builtins(spec)}]).splitlines() for spec in (before, after))
     return list(unified_diff(old, new, "current", "restored", lineterm=""))
+
+
+def _write(client: KubernetesClient, read: Object, changes: Object, manager: str, *, dry_run: bool) -> None:
+    """Change the spec that was read and printed, and no other one; raises CommandFailedError and SdkError.
+
+    Each write of the status changes the version of the object too, so a conflict about an unchanged spec is retried.
+    """
+    name, namespace = read["metadata"]["name"], read["metadata"]["namespace"]
+    current = read
+    for _ in range(_ATTEMPTS):
+        version = {"resourceVersion": current["metadata"]["resourceVersion"]}
+        body = {"metadata": version, "spec": changes}
+        try:
+            client.change(MODEL_DEPLOYMENTS, name, body, namespace, manager=manager, dry_run=dry_run)
+        except ObjectChangedError:
+            current = client.get(MODEL_DEPLOYMENTS, name, namespace)
+        else:
+            return
+        if any(current["metadata"].get(key) != read["metadata"].get(key) for key in ("uid", "generation")):
+            break
+    raise CommandFailedError(f"{namespace}/{name} was changed by another program; nothing was written; try again")
 
 
 def _parse(deployment: Object) -> Spec:

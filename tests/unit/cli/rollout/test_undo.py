@@ -15,7 +15,7 @@ from triton_operator.api.spec import parse
 from triton_operator.cli.rollout.undo import merge_patch
 from triton_operator.resources.revision_spec import stored_spec
 
-OTHER_IMAGE = {"modelRepository": {"image": {"reference": "example.org/models:2"}}}
+OTHER_IMAGE: dict[str, Any] = {"modelRepository": {"image": {"reference": "example.org/models:2"}}}
 NAMES = st.sampled_from("abc")
 TREES = st.dictionaries(
     NAMES,
@@ -64,6 +64,30 @@ def test_undo_returns_to_the_revision_before_and_prints_the_differences(
     assert "replicas: 1" not in outcome.out
     spec = {"modelRepository": {"image": {"reference": "example.org/models:1"}}}
     assert changes(cluster) == [{"metadata": {"resourceVersion": "100"}, "spec": spec}]
+
+
+def test_undo_is_repeated_if_only_the_status_has_changed_meanwhile(
+    capsys: pytest.CaptureFixture[str], cluster: FakeCluster
+) -> None:
+    put(cluster, "digits-9", revision(9, **OTHER_IMAGE), revision(8), **OTHER_IMAGE)
+    cluster.fail_once("patch modeldeployments", 409)
+    outcome = tritonctl(capsys, "rollout", "undo", "digits")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert len(changes(cluster)) == 2
+
+
+def test_undo_writes_nothing_if_the_spec_has_changed_meanwhile(
+    capsys: pytest.CaptureFixture[str], cluster: FakeCluster
+) -> None:
+    """What is printed is the difference to a spec that is not there any more."""
+    put(cluster, "digits-9", revision(9, **OTHER_IMAGE), revision(8), **OTHER_IMAGE)
+    edited = a_body(namespace=NAMESPACE, replicas=2, **OTHER_IMAGE)
+    edited["metadata"]["generation"] = 2
+    cluster.fail_once("patch modeldeployments", 409, changed=edited)
+    outcome = tritonctl(capsys, "rollout", "undo", "digits")
+    assert outcome.code == 1
+    assert "models/digits was changed by another program; nothing was written; try again" in outcome.err
+    assert len(changes(cluster)) == 1
 
 
 def test_undo_removes_fields_that_the_revision_does_not_have(
