@@ -91,15 +91,21 @@ class Kube:
         self.run("delete", kind, name, "--ignore-not-found", f"--wait={str(wait).lower()}")
 
     def delete_namespace(self) -> None:
-        """Delete the namespace, and wait until it is gone.
+        """Delete the namespace with all its objects; the next tests need not wait until it is gone.
 
-        Workloads and pods are deleted first, without a grace period, because there are no more requests. Otherwise, the
-        namespace controller would wait for half of the pods' grace period before it checks again.
+        From then on, no new pods are admitted. The existing ones are killed, because there are no more requests.
         """
-        self.run("delete", "modeldeployments", "--all")
-        for _ in range(2):  # A ReplicaSet that still exists may have created new pods.
-            self.run("delete", "pods", "--all", "--grace-period=1")
-        self.run("delete", "namespace", self.namespace, namespaced=False)
+        self.run("delete", "namespace", self.namespace, "--wait=false", namespaced=False)
+        self.run("delete", "pods", "--all", "--grace-period=0", "--force", "--wait=false")
+
+    def wait_for_deletion(self) -> None:
+        """Wait until the namespace is gone if an earlier run is deleting it."""
+
+        def is_gone_or_stays() -> bool:
+            found = self.get("namespace", self.namespace)
+            return found is None or "deletionTimestamp" not in found["metadata"]
+
+        self.wait(is_gone_or_stays, f"the earlier namespace {self.namespace} is deleted")
 
     def wait(self, look: Callable[[], T | None], what: str, seconds: float = 180) -> T:
         """Poll `look` until its result is true, and return it; fails after `seconds` with the description `what`."""

@@ -77,6 +77,7 @@ def kube(
     """Create a namespace for this module that enforces Pod Security `restricted`."""
     name = re.sub(r"[^a-z0-9-]+", "-", f"e2e-{Path(str(request.path)).stem.removeprefix('test_')}")
     created = in_namespace(name)
+    created.wait_for_deletion()
     make_namespace(node, name)
     yield created
     created.delete_namespace()

@@ -15,7 +15,7 @@ import tritonclient.http
 from hack.cluster.handle import Cluster
 from tests.kube import Kube, Object
 from tests.served import serve
-from tests.volumes import claim_manifest, volume_manifest
+from tests.volumes import claimed_folder
 from training.verify import verify
 
 ECHO = Path(__file__).parents[1] / "models" / "echo"
@@ -88,18 +88,9 @@ def echo(node: Cluster, kube: Kube, model_deployment: Callable[..., Object]) -> 
     """Serve the echo model from a claim."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")
-    folder = node.host_path / "echo"
-    shutil.copytree(ECHO, folder / "echo", dirs_exist_ok=True)
-    volume = volume_manifest("echo", kube.namespace, f"{node.node_path}/echo")
-    kube.apply(
-        volume,
-        claim_manifest("echo"),
-        model_deployment("echo", modelRepository={"pvc": {"claimName": "echo"}}),
-    )
-    kube.wait_ready("echo")
-    yield "echo"
-    kube.delete("modeldeployment", "echo")
-    kube.wait(lambda: not kube.list("pods", "triton-operator.io/model-deployment=echo"), "echo's pod is gone", 90)
-    kube.delete("persistentvolumeclaim", "echo")
-    kube.delete("persistentvolume", volume["metadata"]["name"])
-    shutil.rmtree(folder)
+    with claimed_folder(node, kube, "echo") as folder:
+        shutil.copytree(ECHO, folder / "echo")
+        kube.apply(model_deployment("echo", modelRepository={"pvc": {"claimName": "echo"}}))
+        kube.wait_ready("echo")
+        yield "echo"
+        kube.delete("modeldeployment", "echo")

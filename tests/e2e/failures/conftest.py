@@ -29,6 +29,7 @@ Wrong = Callable[..., str]
 @pytest.fixture(scope="package")
 def kube(node: Cluster, operator: str, in_namespace: Callable[[str], Kube]) -> Iterator[Kube]:
     created = in_namespace(NAMESPACE)
+    created.wait_for_deletion()
     make_namespace(node, NAMESPACE)
     yield created
     created.delete_namespace()
