@@ -6,6 +6,7 @@ integers since Kubernetes 1.35, KEP-5504). Not thread-safe; used from one event 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,6 +31,7 @@ class DeploymentCache:
 
     def __init__(self) -> None:
         self._records: dict[Key, DeploymentRecord] = {}
+        self._upgrading: dict[Key, DeploymentRecord] = {}
 
     def keys(self) -> set[Key]:
         """Every deployment that exists."""
@@ -38,6 +40,10 @@ class DeploymentCache:
     def get(self, key: Key) -> DeploymentRecord | None:
         """The record of a deployment, None if it does not exist."""
         return self._records.get(key)
+
+    def upgrading(self) -> Mapping[Key, DeploymentRecord]:
+        """Those whose status has an `upgrade`: usually none, while every new or deleted deployment asks for them."""
+        return self._upgrading
 
     def has(self, key: Key, uid: str, version: int) -> bool:
         """Whether this version of a deployment, or a newer one, is in the cache."""
@@ -50,7 +56,8 @@ class DeploymentCache:
         old = self._records.get(key)
         if self.has(key, uid, version):
             return False  # Late, or the event of our own status write.
-        self._records[key] = new = _read(body, old)
+        new = _read(body, old)
+        self._store(key, new)
         return old is None or _signature(old) != _signature(new)
 
     def put_response(self, body: dict[str, Any]) -> None:
@@ -62,11 +69,19 @@ class DeploymentCache:
         key, uid, version = _identity(body)
         record = self._records.get(key)
         if record and record.metadata.uid == uid and record.resource_version < version:
-            self._records[key] = _read(body, record)
+            self._store(key, _read(body, record))
 
     def remove(self, namespace: str, name: str) -> None:
         """Remove a deleted deployment; events of their own remove its children."""
         self._records.pop((namespace, name), None)
+        self._upgrading.pop((namespace, name), None)
+
+    def _store(self, key: Key, record: DeploymentRecord) -> None:
+        self._records[key] = record
+        if record.status and record.status.upgrade:
+            self._upgrading[key] = record
+        else:
+            self._upgrading.pop(key, None)
 
 
 def _identity(body: dict[str, Any]) -> tuple[Key, str, int]:

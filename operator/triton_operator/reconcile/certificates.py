@@ -89,7 +89,7 @@ class CertificateStep:
 
         now, namespace, uid = self._clock(), deployment.metadata.namespace, deployment.metadata.uid
         stored, bundle = self._caches.serving.get(namespace), self._caches.bundles.get(namespace)
-        if not (stored and bundle and uid in stored.owners & bundle.owners) or stored.is_frozen:
+        if not (stored and bundle and uid in stored.owners and uid in bundle.owners) or stored.is_frozen:
             return None
         judgement = judge_pair(_wanted(deployment), stored.content, authorities, now)
         if judgement.need is not Need.NOTHING or bundle.content != authorities.bundle(now):

@@ -45,7 +45,7 @@ class Upgrades:
     def next(self) -> list[Key]:
         """The deployments whose turn can begin now, by namespace and name; none after an update has failed."""
         begun = self._waiting_and_begun()
-        records = list(self._latest())
+        records = list(self._taking_turns())
         if any(_state(record) is UpgradeState.FAILED for _, record in records):
             return []
         # A paused update replaces no pod. It does not keep other deployments from their turns.
@@ -57,10 +57,9 @@ class Upgrades:
         self._begun = {key for key in self._begun if _state(self._deployments.get(key)) is UpgradeState.WAITING}
         return self._begun
 
-    def _latest(self) -> Iterator[tuple[Key, DeploymentRecord]]:
-        for key in self._deployments.keys():  # noqa: SIM118 -- a method of the cache
-            record = self._deployments.get(key)
-            if record and _policy(record) is RevisionPolicy.LATEST and not record.metadata.deletion_timestamp:
+    def _taking_turns(self) -> Iterator[tuple[Key, DeploymentRecord]]:
+        for key, record in self._deployments.upgrading().items():
+            if _policy(record) is RevisionPolicy.LATEST and not record.metadata.deletion_timestamp:
                 yield key, record
 
 

@@ -77,6 +77,20 @@ def _deployment(cache: ObjectCache) -> ModelDeployment:
     return known.deployment
 
 
+def test_upgrading_deployments_are_known_without_a_look_at_all_others() -> None:
+    cache = ObjectCache().deployments
+    waiting = {"observedGeneration": 1, "upgrade": {"state": "Waiting"}}
+    cache.put(a_body("other"))
+    cache.put(a_version(10) | {"status": waiting})
+    assert cache.upgrading().keys() == {DIGITS}
+    cache.put_response(a_version(11) | {"status": {"observedGeneration": 1}})
+    assert not cache.upgrading()
+    cache.put_response(a_version(12) | {"status": waiting})
+    assert cache.upgrading()[DIGITS] is cache.get(DIGITS)
+    cache.remove(*DIGITS)
+    assert not cache.upgrading()
+
+
 def test_a_response_about_a_deleted_object_says_nothing_about_another_one_of_the_same_name() -> None:
     cache = ObjectCache()
     reborn = a_version(20)
