@@ -115,7 +115,7 @@ def _unread(observed: ObservedState, error: ClusterError) -> ChildrenResult:
     """The result if nothing is written. If permission is denied, an early retry by the work queue cannot help."""
     current = current_revision(observed)
     outage = None if isinstance(error, DeniedError) else error
-    return ChildrenResult(describe_unread(error), current.summary() if current else None, outage=outage)
+    return ChildrenResult(describe_unread(error), current.summary if current else None, outage=outage)
 
 
 def _summarize(desired: DesiredState, failures: list[FailedWrite], key: Key) -> Blocked | None:

@@ -71,7 +71,7 @@ def derive_desired_state(
     manifests = _keep(observed, current, replicas)
     kept = observed.children.keys() - {(KINDS[each["kind"]], each["metadata"]["name"]) for each in manifests}
     spec_error = Blocked(reason, message, permanent=True, failed=frozenset(kept))
-    summary = current.summary() if current else None
+    summary = current.summary if current else None
     return DesiredState(manifests, replicas, summary, spec_error, is_outdated=observed.is_outdated)
 
 
@@ -89,13 +89,13 @@ def _derive(
     policy = _policy(observed.deployment, revisions, proxy_inputs)
     manifests = _build_in_order(observed, revision, current, replicas, settings, policy)
     return DesiredState(
-        [*manifests, *_exposure(observed, revision)], replicas, revision.summary(), is_outdated=is_outdated
+        [*manifests, *_exposure(observed, revision)], replicas, revision.summary, is_outdated=is_outdated
     )
 
 
 def _exposure(observed: ObservedState, revision: Revision) -> list[Manifest]:
     """The children of a valid `spec.exposure`, after all others: if one cannot be written, pods start nevertheless."""
-    decision = decide_exposure(observed, revision.summary())
+    decision = decide_exposure(observed, revision.summary)
     if decision is None or decision.obstacle:
         return []
     return build_exposure(observed.deployment, with_tls=decision.with_tls)
@@ -194,6 +194,6 @@ def _build(
         cache=cache,
         policy=policy,
         older=older_revisions(observed, revision),
-        in_place=decide_in_place(observed, revision.summary()),
+        in_place=decide_in_place(observed, revision.summary),
         rollback=observed.rollback.state if observed.rollback and is_kept else None,
     )

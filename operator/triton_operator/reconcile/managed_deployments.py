@@ -44,4 +44,4 @@ def needs_certificate(observed: ObservedState) -> bool:
     if spec.privacy.tls.mode or not is_managed(spec):
         return is_managed(spec)
     current = current_revision(observed)
-    return current is None or not current.is_rendered_from(spec) or current.tls_mode is TLSMode.MANAGED
+    return current is None or current.tls_mode is TLSMode.MANAGED or not current.is_rendered_from(spec)

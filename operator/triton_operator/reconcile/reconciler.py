@@ -104,8 +104,9 @@ class Reconciler:
             until = self._certificates.valid_until(deployment) if memory.certified else NEVER
             if until:
                 return self._time_until(until)
-        await find_other_autoscalers(self._cluster, self._observe(snapshot, deployment, memory), memory)
         before = self._observe(snapshot, deployment, memory)
+        await find_other_autoscalers(self._cluster, before, memory)
+        before = before._replace(other_autoscalers=memory.other_autoscalers)
         try:
             certification = await self._certificates.ensure(before, memory)
             result = await self._children.reconcile(key, before, memory, certification.failure)

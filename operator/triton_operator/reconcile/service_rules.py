@@ -16,6 +16,8 @@ from triton_operator.resources.pod_metadata import RESERVED_MESSAGE, is_reserved
 
 def check_service(service: Service) -> None:
     """Raise InvalidSpecError for everything that is wrong; the path is that of the first mistake."""
+    if service == Service():
+        return
     found = [*_of_other_types(service), *_ports(service), *_labels(service), *_source_ranges(service)]
     if found:
         raise InvalidSpecError.of(found)

@@ -7,7 +7,7 @@ reads them from the cluster and decides which one is current.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import msgspec
@@ -64,7 +64,7 @@ class RevisionSummary(Struct, frozen=True):
         return has_proxy(self.tls_mode)
 
 
-class Revision(Struct, frozen=True, omit_defaults=False):
+class Revision(Struct, frozen=True, omit_defaults=False, dict=True):
     """The rendered output that a newer operator must not change.
 
     `config` is the ConfigMap's data, `service_ports` are the containers' ports for clients, `template` is a
@@ -99,10 +99,12 @@ class Revision(Struct, frozen=True, omit_defaults=False):
         """
         return self.inputs_hash == inputs_hash(spec) and (self.terminates_tls or not needs_proxy(spec))
 
-    def encode(self) -> bytes:
+    @cached_property
+    def encoded(self) -> bytes:
         """The content of the ControllerRevision as canonical JSON."""
         return msgspec.json.encode(self, order="sorted")
 
+    @cached_property
     def summary(self) -> RevisionSummary:
         """The fields that the operator keeps between passes."""
         return RevisionSummary(
@@ -118,7 +120,7 @@ class Revision(Struct, frozen=True, omit_defaults=False):
 
     def object_name(self, deployment_name: str) -> str:
         """Name of the ControllerRevision that stores this revision."""
-        return revision_name(deployment_name, self.encode())
+        return revision_name(deployment_name, self.encoded)
 
 
 class _PodInputs(Struct, frozen=True):
@@ -227,8 +229,9 @@ def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, A
     )
 
 
+@lru_cache(maxsize=16)
 def decode_revision(data: bytes) -> Revision:
-    """Decode a revision from a ControllerRevision's data; raises msgspec.DecodeError for foreign content."""
+    """Decode a ControllerRevision's data; raises msgspec.DecodeError for foreign content. Cached as the summaries."""
     return msgspec.json.decode(data, type=Revision)
 
 

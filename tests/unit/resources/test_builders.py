@@ -238,14 +238,14 @@ def test_a_release_whose_admin_apis_cannot_be_closed_is_rejected(triton: dict[st
 
 
 def test_the_same_spec_renders_the_same_bytes() -> None:
-    first, second = (render_new_revision(a_deployment(**EVERYTHING), SETTINGS).encode() for _ in range(2))
+    first, second = (render_new_revision(a_deployment(**EVERYTHING), SETTINGS).encoded for _ in range(2))
     assert first == second
 
 
 def test_a_decoded_revision_builds_the_same_children() -> None:
     deployment = a_deployment(**EVERYTHING)
     revision = render_new_revision(deployment, SETTINGS)
-    again = decode_revision(revision.encode())
+    again = decode_revision(revision.encoded)
     assert build_children(deployment, again, number=1, replicas=2) == build_children(
         deployment, revision, number=1, replicas=2
     )

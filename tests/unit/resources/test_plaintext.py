@@ -133,7 +133,7 @@ def test_without_a_key_the_pod_is_that_of_older_releases() -> None:
     pod = template()
     assert not {"plaintext", "decryption-key"} & {volume["name"] for volume in pod["volumes"]}
     revision = render_revision(a_deployment(), [], SETTINGS)
-    assert b"decrypt" not in revision.encode()
+    assert b"decrypt" not in revision.encoded
     assert decode(revision.config["models.json"].encode()).decrypts is False
 
 

@@ -184,8 +184,8 @@ def test_whatever_is_accepted_can_be_rendered(data: st.DataObject) -> None:
     deployment = a_deployment(podTemplate=template(pod))
     if not find_problems(deployment):
         rendered = render_new_revision(deployment, SETTINGS)
-        assert rendered.summary().containers
-        assert msgspec.json.decode(rendered.encode(), type=RevisionSummary) == rendered.summary()
+        assert rendered.summary.containers
+        assert msgspec.json.decode(rendered.encoded, type=RevisionSummary) == rendered.summary
 
 
 @pytest.mark.parametrize("empty", [{}, {"spec": {}}, {"metadata": {}}, {"spec": {"securityContext": None}}])

@@ -94,15 +94,15 @@ def test_only_what_affects_pods_is_stored() -> None:
 def test_a_revision_has_the_spec_after_it_was_stored() -> None:
     revision = render_new_revision(a_deployment(replicas=3, gpu={"count": 1}), SETTINGS)
     assert revision.spec == stored_spec(spec_of(gpu={"count": 1}))
-    assert decode_revision(revision.encode()) == revision
+    assert decode_revision(revision.encoded) == revision
 
 
 def test_a_revision_without_a_spec_keeps_its_name() -> None:
     """Revisions of earlier operators have none, and the name of the object is a hash of its content."""
     revision = render_new_revision(a_deployment(), SETTINGS)
     earlier = msgspec.structs.replace(revision, spec=msgspec.UNSET)
-    assert b'"spec":{"modelRepository"' not in earlier.encode()
-    assert decode_revision(earlier.encode()).object_name("digits") == earlier.object_name("digits")
+    assert b'"spec":{"modelRepository"' not in earlier.encoded
+    assert decode_revision(earlier.encoded).object_name("digits") == earlier.object_name("digits")
 
 
 def test_a_huge_spec_is_not_stored() -> None:

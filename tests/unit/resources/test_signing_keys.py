@@ -86,7 +86,7 @@ def test_without_verification_the_pod_is_that_of_older_releases() -> None:
     )
     assert inputs_hash(plain.spec) != inputs_hash(verified.spec)
     revision = render_revision(plain, [], SETTINGS)
-    assert b"verification" not in revision.encode()
+    assert b"verification" not in revision.encoded
     assert "verified" not in volumes(revision)
 
 

@@ -198,8 +198,8 @@ def test_the_rendered_children_agree_on_the_mode(mode: TLSMode, profile: Profile
     assert terminates_tls(deployment.spec) is has_proxy
     children = {(child["kind"], child["metadata"]["name"]): child for child in render(deployment, AIR_GAPPED_SETTINGS)}
     revision = render_new_revision(deployment, AIR_GAPPED_SETTINGS)
-    assert revision.terminates_tls is summarize_revision(revision.encode()).terminates_tls is has_proxy
-    assert decode_revision(revision.encode()) == revision
+    assert revision.terminates_tls is summarize_revision(revision.encoded).terminates_tls is has_proxy
+    assert decode_revision(revision.encoded) == revision
     pod = children["Deployment", "digits"]["spec"]["template"]["spec"]
     assert ("proxy" in [container["name"] for container in pod["initContainers"]]) is has_proxy
     assert ("https" in ports_of(children["Service", "digits"])) is has_proxy
@@ -209,9 +209,9 @@ def test_the_rendered_children_agree_on_the_mode(mode: TLSMode, profile: Profile
 def test_a_plain_revision_is_stored_as_before() -> None:
     """The name of a ControllerRevision is a hash of its content."""
     for privacy in ({"profile": "Open"}, WITHOUT_TLS):
-        assert "tlsMode" not in json.loads(render_new_revision(a_deployment(privacy=privacy), SETTINGS).encode())
+        assert "tlsMode" not in json.loads(render_new_revision(a_deployment(privacy=privacy), SETTINGS).encoded)
     for privacy in ({}, {"tls": TLS["Managed"]}):
-        stored = json.loads(render_new_revision(a_deployment(privacy=privacy), SETTINGS).encode())
+        stored = json.loads(render_new_revision(a_deployment(privacy=privacy), SETTINGS).encoded)
         assert stored["tlsMode"] == "Managed"
 
 
