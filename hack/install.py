@@ -15,8 +15,8 @@ from pathlib import Path
 import yaml
 
 from hack.cluster import tools
-from hack.cluster.handle import Cluster
-from hack.images.builder import Image
+from hack.cluster.handle import RunningCluster
+from hack.images.builder import BuiltImage
 from triton_operator.cluster.resource_paths import NAMESPACES
 from triton_operator.sdk.cluster_objects import Selection
 from triton_operator.sdk.follow import delete_and_wait
@@ -38,7 +38,7 @@ class InstallError(Exception):
     """Helm or kubectl failed; the message contains its output."""
 
 
-def install_operator(cluster: Cluster, images: Mapping[str, Image], *, by_digest: bool = False) -> str:
+def install_operator(cluster: RunningCluster, images: Mapping[str, BuiltImage], *, by_digest: bool = False) -> str:
     """Install or upgrade the release and wait until it runs; returns its namespace.
 
     `by_digest` is whether its image is referenced by digest, which a native node supports.
@@ -55,21 +55,21 @@ def install_operator(cluster: Cluster, images: Mapping[str, Image], *, by_digest
     return NAMESPACE
 
 
-def uninstall_operator(cluster: Cluster) -> None:
+def uninstall_operator(cluster: RunningCluster) -> None:
     """Remove the release and its namespace, if they exist."""
     helm = ("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--ignore-not-found", "--wait")
     _run(tools("helm") / "helm", *helm, f"--kubeconfig={cluster.kubeconfig}")
     delete_namespace(cluster, NAMESPACE)
 
 
-def make_namespace(cluster: Cluster, name: str, **labels: str) -> None:
+def make_namespace(cluster: RunningCluster, name: str, **labels: str) -> None:
     """Create a namespace that admits only pods of the level `restricted`, with additional labels."""
     metadata = {"name": name, "labels": RESTRICTED | labels}
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
     client_of(cluster).apply(NAMESPACES, body, None, manager=RELEASE, force=True)
 
 
-def chart_values(images: Mapping[str, Image], *, by_digest: bool = False) -> dict[str, object]:
+def chart_values(images: Mapping[str, BuiltImage], *, by_digest: bool = False) -> dict[str, object]:
     """Helm values for the local images: the operator, and the CPU server in addition to the chart's catalogue."""
     repository, _, tag = images["operator"].reference.rpartition(":")
     version = {"digest": images["operator"].digest} if by_digest else {"tag": tag}
@@ -84,12 +84,12 @@ def chart_values(images: Mapping[str, Image], *, by_digest: bool = False) -> dic
     return {"image": {"repository": repository, **version}, "images": [*own, local]}
 
 
-def delete_namespace(cluster: Cluster, name: str) -> None:
+def delete_namespace(cluster: RunningCluster, name: str) -> None:
     """Delete a namespace with all its objects, and wait until it is gone."""
     delete_and_wait(client_of(cluster), Selection(NAMESPACES, None, name), _DELETION_SECONDS)
 
 
-def client_of(cluster: Cluster) -> KubernetesClient:
+def client_of(cluster: RunningCluster) -> KubernetesClient:
     """A client with administrator permissions."""
     return KubernetesClient(KubeContext(str(cluster.kubeconfig)))
 

@@ -15,9 +15,9 @@ from hack import environment as _rejects_old_python  # noqa: F401 - with a clear
 # isort: split
 from hack import cluster as clusters
 from hack.cache import cache_place
-from hack.cluster.failures import LocalClusterError
 from hack.cluster.native import preflight
-from hack.cluster.programs import are_built
+from hack.failures import LocalClusterError
+from hack.programs.catalogue import are_built
 from hack.progress import say
 
 COMMANDS = ("demo", "test")

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hack.cluster.gobuild import source_folder
-from hack.cluster.process import Child
-from hack.cluster.programs import CERT_MANAGER, tools
+from hack.cluster.process import ChildProcess
+from hack.programs.catalogue import CERT_MANAGER, tools
+from hack.programs.gobuild import source_folder
 from tests.kube import Kube
 
 MODULE = "github.com/cert-manager/cert-manager"
@@ -36,10 +36,10 @@ def uninstall(kube: Kube) -> None:
 
 
 @contextmanager
-def controllers(kubeconfig: Path, namespace: str, folder: Path) -> Iterator[Child]:
+def controllers(kubeconfig: Path, namespace: str, folder: Path) -> Iterator[ChildProcess]:
     """Run the controllers in one namespace until the block ends; their log is in `folder`."""
     command = [str(tools("certmanager") / "certmanager"), "-kubeconfig", str(kubeconfig), "-namespace", namespace]
-    process = Child(command, folder / "certmanager.log")
+    process = ChildProcess(command, folder / "certmanager.log")
     try:
         yield process
     finally:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from hack.cluster.gobuild import source_folder
-from hack.cluster.programs import GATEWAY_API
+from hack.programs.catalogue import GATEWAY_API
+from hack.programs.gobuild import source_folder
 from tests.kube import Kube
 
 MODULE = "sigs.k8s.io/gateway-api"

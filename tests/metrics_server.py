@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hack.cluster.gobuild import source_folder
 from hack.cluster.native.layout import NODE_ADDRESS
 from hack.cluster.native.node import NativeCluster
-from hack.cluster.process import Child
-from hack.cluster.programs import METRICS_SERVER, tools
+from hack.cluster.process import ChildProcess
+from hack.programs.catalogue import METRICS_SERVER, tools
+from hack.programs.gobuild import source_folder
 from tests.kube import Kube, Object
 
 MODULE = "sigs.k8s.io/metrics-server"
@@ -28,7 +28,7 @@ _RESOLUTION_SECONDS = 10
 def metrics_server(node: NativeCluster, kube: Kube, folder: Path) -> Iterator[None]:
     """Serve the API `metrics.k8s.io` while the block runs; the log is in `folder`."""
     system = kube.beside("kube-system")
-    process = Child(_command(node, folder), folder / "metrics-server.log")
+    process = ChildProcess(_command(node, folder), folder / "metrics-server.log")
     try:
         system.apply(*_service())
         system.run("apply", "-f", str(_api_file()), namespaced=False)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hack.cluster.programs import tools
 from hack.images import build
+from hack.programs.catalogue import tools
 
 
 def build_before_tests(session: pytest.Session, folder: Path, *names: str, images: Sequence[str] = ()) -> None:

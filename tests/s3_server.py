@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import obstore
 from obstore.store import S3Store
 
-from hack.cluster.programs import tools
+from hack.programs.catalogue import tools
 from triton_operator.api.repository import S3Source
 from triton_operator.triton.prepare_contract.request import Download
 

@@ -19,7 +19,7 @@ import tritonclient.grpc
 import tritonclient.http
 from cryptography import x509
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.kube import Kube
 from triton_operator.sdk import Client, Protocol
 
@@ -118,7 +118,7 @@ class Served:
 
 
 @contextmanager
-def serve(node: Cluster, kube: Kube, name: str) -> Iterator[Served]:
+def serve(node: RunningCluster, kube: Kube, name: str) -> Iterator[Served]:
     """Yield the deployment `name` while the block runs."""
     body = kube.get("modeldeployment", name)
     assert body, f"ModelDeployment {name} does not exist"

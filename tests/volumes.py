@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.kube import Kube, Object
 
 _ACCESS = ["ReadOnlyMany"]
@@ -42,7 +42,7 @@ def volume_manifest(claim: str, namespace: str, folder: str, *, modes: Sequence[
 
 
 @contextmanager
-def claimed_folder(node: Cluster, kube: Kube, name: str) -> Iterator[Path]:
+def claimed_folder(node: RunningCluster, kube: Kube, name: str) -> Iterator[Path]:
     """Create a folder of this machine and a claim for it; delete both after the block, even if it fails.
 
     The claim is deleted first, because a volume remains until its claim is gone, and a claim until its pods are.

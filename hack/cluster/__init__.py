@@ -10,17 +10,17 @@ import os
 from collections.abc import Callable
 
 from hack.cluster import current, kind
-from hack.cluster.choice import VARIABLE, Choice, choose
-from hack.cluster.failures import LocalClusterError
-from hack.cluster.handle import Cluster
+from hack.cluster.choice import VARIABLE, ClusterChoice, choose
+from hack.cluster.handle import RunningCluster
 from hack.cluster.native import node
-from hack.cluster.programs import tools
+from hack.failures import LocalClusterError
+from hack.programs.catalogue import tools
 from hack.progress import say
 
-__all__ = ["Cluster", "LocalClusterError", "down", "ensure", "running", "tools", "which"]
+__all__ = ["LocalClusterError", "RunningCluster", "down", "ensure", "running", "tools", "which"]
 
 
-def ensure(requested: str | None = None) -> Cluster:
+def ensure(requested: str | None = None) -> RunningCluster:
     """Return a running cluster; start one if none is running.
 
     `requested` is current, kind or native. Without it, $CLUSTER and then the machine determine the kind, which is
@@ -32,9 +32,9 @@ def ensure(requested: str | None = None) -> Cluster:
     return _announced(chosen, kind.up() if chosen.kind == "kind" else current.up())
 
 
-def running(requested: str | None = None) -> Cluster | None:
+def running(requested: str | None = None) -> RunningCluster | None:
     """Return the running cluster, or None; starts nothing."""
-    kinds: dict[str, Callable[[], Cluster | None]]
+    kinds: dict[str, Callable[[], RunningCluster | None]]
     kinds = {"native": node.running, "kind": kind.running, "current": current.up}
     return kinds[which(requested).kind]()
 
@@ -44,7 +44,7 @@ def down(requested: str | None = None) -> None:
     {"native": node.down, "kind": kind.down, "current": current.down}[which(requested).kind]()
 
 
-def which(requested: str | None = None) -> Choice:
+def which(requested: str | None = None) -> ClusterChoice:
     """Return the kind of cluster to use, with the reason."""
     requested = requested or os.environ.get(VARIABLE)
     native_runs = not requested and node.running() is not None
@@ -55,6 +55,6 @@ def which(requested: str | None = None) -> Choice:
         raise LocalClusterError(str(error)) from error
 
 
-def _announced(chosen: Choice, cluster: Cluster) -> Cluster:
+def _announced(chosen: ClusterChoice, cluster: RunningCluster) -> RunningCluster:
     say(f"cluster: {chosen.kind} ({chosen.reason})")
     return cluster

@@ -10,8 +10,8 @@ from hack import cluster as clusters
 from hack.cache import give_back
 from hack.cluster import kind, kindcheck
 from hack.cluster.choice import KINDS
-from hack.cluster.failures import LocalClusterError
 from hack.cluster.native import node
+from hack.failures import LocalClusterError
 from hack.progress import say
 
 
@@ -116,7 +116,7 @@ def _reach(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _running(arguments: argparse.Namespace) -> clusters.Cluster:
+def _running(arguments: argparse.Namespace) -> clusters.RunningCluster:
     cluster = clusters.running(arguments.cluster)
     if cluster is None:
         raise LocalClusterError("no cluster runs: start one with `python -m hack.cluster up`")

@@ -13,14 +13,14 @@ KINDS = ("current", "kind", "native")
 
 
 @dataclass(frozen=True)
-class Choice:
+class ClusterChoice:
     """A kind of cluster, and the reason as a clause."""
 
     kind: str
     reason: str
 
 
-def choose(requested: str | None, engine: str | None, *, native_runs: bool) -> Choice:
+def choose(requested: str | None, engine: str | None, *, native_runs: bool) -> ClusterChoice:
     """Select the requested kind, else a running native node, else kind if `engine` responds, else native.
 
     Raises ValueError for an unknown kind.
@@ -29,9 +29,9 @@ def choose(requested: str | None, engine: str | None, *, native_runs: bool) -> C
         if requested not in KINDS:
             msg = f"{VARIABLE}={requested} is not a kind of cluster; choose one of {', '.join(KINDS)}"
             raise ValueError(msg)
-        return Choice(requested, f"{VARIABLE}={requested} was given")
+        return ClusterChoice(requested, f"{VARIABLE}={requested} was given")
     if native_runs:
-        return Choice("native", "it runs already")
+        return ClusterChoice("native", "it runs already")
     if engine:
-        return Choice("kind", f"the container engine {engine} answers")
-    return Choice("native", "no container engine answers")
+        return ClusterChoice("kind", f"the container engine {engine} answers")
+    return ClusterChoice("native", "no container engine answers")

@@ -25,7 +25,7 @@ API_HOSTS = (
 
 
 @dataclass(frozen=True)
-class Endpoints:
+class ControlPlaneEndpoints:
     """Addresses and files of the programs.
 
     The API server listens on `address` and advertises it; etcd and its peers use 127.0.0.1. `pki` contains the files of
@@ -40,7 +40,7 @@ class Endpoints:
     etcd_peer_port: int
 
 
-def etcd_command(at: Endpoints) -> list[str]:
+def etcd_command(at: ControlPlaneEndpoints) -> list[str]:
     """The command line of etcd: TLS with client certificates, and no fsync, because the data is temporary."""
     client, peer = f"https://127.0.0.1:{at.etcd_port}", f"https://127.0.0.1:{at.etcd_peer_port}"
     certificate, key, authority = at.pki / "etcd.crt", at.pki / "etcd.key", at.pki / "ca.crt"
@@ -66,7 +66,7 @@ def etcd_command(at: Endpoints) -> list[str]:
     ]
 
 
-def apiserver_command(at: Endpoints, extra: tuple[str, ...] = ()) -> list[str]:
+def apiserver_command(at: ControlPlaneEndpoints, extra: tuple[str, ...] = ()) -> list[str]:
     """The API server's command line; `extra` are flags of a single caller."""
     return [
         "kube-apiserver",
@@ -99,7 +99,7 @@ def apiserver_command(at: Endpoints, extra: tuple[str, ...] = ()) -> list[str]:
     ]
 
 
-def controller_manager_command(at: Endpoints, extra: tuple[str, ...] = ()) -> list[str]:
+def controller_manager_command(at: ControlPlaneEndpoints, extra: tuple[str, ...] = ()) -> list[str]:
     """The controller manager's command line, without a server port."""
     kubeconfig = at.pki / "controller-manager.kubeconfig"
     return [
@@ -117,7 +117,7 @@ def controller_manager_command(at: Endpoints, extra: tuple[str, ...] = ()) -> li
     ]
 
 
-def scheduler_command(at: Endpoints) -> list[str]:
+def scheduler_command(at: ControlPlaneEndpoints) -> list[str]:
     """The scheduler's command line, without a server port."""
     kubeconfig = at.pki / "scheduler.kubeconfig"
     return ["kube-scheduler", f"--kubeconfig={kubeconfig}", "--secure-port=0", "--leader-elect=false"]

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from hack.cluster import commands, credentials, pki
-from hack.cluster.failures import LocalClusterError
 from hack.cluster.kubeconfig import write_kubeconfig, write_token_kubeconfig
-from hack.cluster.process import Child
-from hack.cluster.programs import tools
+from hack.cluster.process import ChildProcess
 from hack.cluster.readiness import FIRST_SERVICE_ACCOUNT, READY, api_answers
+from hack.failures import LocalClusterError
+from hack.programs.catalogue import tools
 from triton_operator.sdk.kube_context import KubeContext
 from triton_operator.sdk.kubernetes_client import KubernetesClient
 
@@ -52,8 +52,8 @@ class ControlPlane:
             raise ValueError(msg)
         self.directory = Path(directory)
         self.components = tuple(name for name in ORDER if name in components)
-        self._children: dict[str, Child] = {}
-        self._authority: pki.Authority | None = None
+        self._children: dict[str, ChildProcess] = {}
+        self._authority: pki.ClusterAuthority | None = None
 
     def start(self) -> None:
         """Start everything and return when the API server is ready, after about 5 s.
@@ -93,7 +93,7 @@ class ControlPlane:
             msg = "the control plane has no authority yet: call start() first"
             raise LocalClusterError(msg)
         file_name = f"user-{user.replace(':', '_')}"
-        self._authority.issue(file_name, pki.Subject(user, groups=groups))
+        self._authority.issue(file_name, pki.CertificateSubject(user, groups=groups))
         path = self._at.pki / f"{file_name}.kubeconfig"
         write_kubeconfig(path, self.server, self._at.pki, file_name)
         return path
@@ -113,7 +113,7 @@ class ControlPlane:
         command = self._command(name)
         command[0] = str(self._programs / command[0])
         # A configured proxy must not be used for loopback addresses.
-        child = Child(command, self.log(name), {"PATH": os.environ["PATH"], "HOME": str(self.directory)})
+        child = ChildProcess(command, self.log(name), {"PATH": os.environ["PATH"], "HOME": str(self.directory)})
         self._children[name] = child
         child.await_ready(lambda: self._is_ready(name), _READY_SECONDS)
 
@@ -174,9 +174,9 @@ def free_ports(count: int) -> list[int]:
         return [listener.getsockname()[1] for listener in listeners]
 
 
-def _endpoints(directory: Path) -> commands.Endpoints:
+def _endpoints(directory: Path) -> commands.ControlPlaneEndpoints:
     api, etcd, peer = free_ports(3)
-    return commands.Endpoints(
+    return commands.ControlPlaneEndpoints(
         pki=directory / "pki",
         data=directory / "data",
         address="127.0.0.1",

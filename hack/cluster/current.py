@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hack.cache import cache_dir, give_to_invoker
-from hack.cluster.failures import LocalClusterError
 from hack.cluster.handle import kubectl_command, kubectl_output, port_forwarded
-from hack.cluster.programs import tools
+from hack.failures import LocalClusterError
+from hack.programs.catalogue import tools
 from hack.progress import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hack.cluster.image import Image
+    from hack.cluster.image import LoadableImage
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class CurrentCluster:
     host_path: Path | None = None
     node_path: str = ""
 
-    def load_images(self, images: Iterable[Image]) -> None:
+    def load_images(self, images: Iterable[LoadableImage]) -> None:
         """Print the images that the cluster must be able to pull, because they cannot be loaded onto its nodes."""
         for image in images:
             say(f"the cluster must be able to pull {image.reference}: push {image.archive} to its registry")

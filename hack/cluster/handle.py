@@ -1,6 +1,6 @@
 """The interface of a cluster, which is independent of its kind.
 
-The demo, the e2e tests and the command line of `hack.cluster` use it; the three kinds implement `Cluster`.
+The demo, the e2e tests and the command line of `hack.cluster` use it; the three kinds implement `RunningCluster`.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from hack.cache import cache_dir
-from hack.cluster.failures import LocalClusterError
+from hack.failures import LocalClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from hack.cluster.image import Image
+    from hack.cluster.image import LoadableImage
 
 _FORWARD_SECONDS = 30.0
 _FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 
 
-class Cluster(Protocol):
+class RunningCluster(Protocol):
     """A running cluster."""
 
     @property
@@ -44,7 +44,7 @@ class Cluster(Protocol):
     def node_path(self) -> str:
         """The path of `host_path` in the node, for a PersistentVolume of type hostPath or local."""
 
-    def load_images(self, images: Iterable[Image]) -> None:
+    def load_images(self, images: Iterable[LoadableImage]) -> None:
         """Make the images available to pods, by tag, as `latest`, and on the native node by digest."""
 
     def reach(self, namespace: str, service: str, port: int | str) -> AbstractContextManager[str]:

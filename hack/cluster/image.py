@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Image(Protocol):
+class LoadableImage(Protocol):
     """An image that a cluster can load; `hack.images.build` returns these.
 
     The reference's tag is a hash of the content, so equal references have equal content.

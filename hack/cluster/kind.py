@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hack.cache import cache_dir, give_to_invoker, locked
-from hack.cluster.failures import LocalClusterError
 from hack.cluster.handle import kubectl_command, port_forwarded
 from hack.cluster.native.images import latest
-from hack.cluster.programs import tools
+from hack.failures import LocalClusterError
+from hack.programs.catalogue import tools
 from hack.progress import step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hack.cluster.image import Image
+    from hack.cluster.image import LoadableImage
 
 CONFIG = Path(__file__).resolve().parents[2] / "kind-config.yaml"
 NODE_PATH = "/triton-operator/share"
@@ -42,7 +42,7 @@ class KindCluster:
     kind: str = "kind"
     node_path: str = NODE_PATH
 
-    def load_images(self, images: Iterable[Image]) -> None:
+    def load_images(self, images: Iterable[LoadableImage]) -> None:
         """Load the images that are missing from the node, by tag and as `latest`."""
         present = self._references()
         for image in images:

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from hack.cluster.programs import tools
+from hack.programs.catalogue import tools
 
 _ENGINE = """\
 #!/bin/sh

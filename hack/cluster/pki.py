@@ -26,7 +26,7 @@ _BACKDATE = dt.timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Subject:
+class CertificateSubject:
     """The subject of a certificate: user name and groups in Kubernetes, and a server's host names and addresses."""
 
     name: str
@@ -35,14 +35,14 @@ class Subject:
     addresses: Sequence[str] = ()
 
 
-class Authority:
+class ClusterAuthority:
     """A certificate authority whose files are `<folder>/ca.crt` and `ca.key`."""
 
     def __init__(self, folder: Path) -> None:
         """Create a new authority and write its files to `folder`, which must exist."""
         self.folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _named(Subject("triton-operator local cluster"))
+        self._name = _named(CertificateSubject("triton-operator local cluster"))
         self._certificate = self._sign_own()
         _write_pair(folder, "ca", self._certificate, self._key)
 
@@ -51,7 +51,7 @@ class Authority:
         """The authority's certificate, which clients and servers trust."""
         return self.folder / "ca.crt"
 
-    def issue(self, file_name: str, subject: Subject) -> None:
+    def issue(self, file_name: str, subject: CertificateSubject) -> None:
         """Write `<file_name>.crt` and `.key`, valid for clients and servers."""
         key = ec.generate_private_key(ec.SECP256R1())
         usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
@@ -101,12 +101,12 @@ def write_signing_pair(folder: Path, file_name: str) -> None:
     (folder / f"{file_name}.pub").write_bytes(public)
 
 
-def _named(subject: Subject) -> x509.Name:
+def _named(subject: CertificateSubject) -> x509.Name:
     groups = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in subject.groups]
     return x509.Name([*groups, x509.NameAttribute(NameOID.COMMON_NAME, subject.name)])
 
 
-def _alternatives(subject: Subject) -> list[x509.GeneralName]:
+def _alternatives(subject: CertificateSubject) -> list[x509.GeneralName]:
     names = [x509.DNSName(host) for host in subject.hosts]
     return [*names, *(x509.IPAddress(ipaddress.ip_address(address)) for address in subject.addresses)]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hack import cluster as clusters
 from hack.cache import VARIABLE as CACHE
-from hack.cluster import Cluster
+from hack.cluster import RunningCluster
 from hack.cluster.choice import VARIABLE as CLUSTER
 from hack.progress import bold
 from triton_operator.api.names import server_name
@@ -19,7 +19,7 @@ _RETRIES = "--retry 9 --retry-delay 1 --retry-connrefused"
 """Lets a pasted curl wait until the port-forward started by the previous line is ready."""
 
 
-def next_steps(cluster: Cluster, namespace: str, name: str, request: Path) -> str:
+def next_steps(cluster: RunningCluster, namespace: str, name: str, request: Path) -> str:
     """Commands for a shell; `request` is an inference request as a file, and the authorities are written next to it."""
     path = f"{Path(sys.executable).parent}:{clusters.tools('kubectl')}"
     here = f"-n {namespace}"

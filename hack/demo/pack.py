@@ -11,11 +11,11 @@ from pathlib import Path
 from hack import cluster as clusters
 from hack.cluster import LocalClusterError
 from hack.images import pack
-from hack.images.builder import Image
+from hack.images.builder import BuiltImage
 from hack.images.failures import ImageError
 
 
-def pack_models(folder: Path) -> Image:
+def pack_models(folder: Path) -> BuiltImage:
     """Pack the folder and load it; raises ImageError if it contains no model, LocalClusterError without a cluster."""
     require_models(folder)
     cluster = clusters.running()

@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hack.cluster import Cluster
+from hack.cluster import RunningCluster
 from hack.demo.failures import DemoError
 from hack.demo.next_steps import demo_down
 from hack.demo.predictions import INPUT, ProtocolPredictions, likeliest_digit
@@ -35,7 +35,7 @@ _SCHEMES = {Protocol.HTTP: "https", Protocol.GRPC: "grpcs"}
 class Prober:
     """HTTP and gRPC connections to a deployment's Service, both with TLS; use it as a context manager."""
 
-    def __init__(self, cluster: Cluster, namespace: str, name: str) -> None:
+    def __init__(self, cluster: RunningCluster, namespace: str, name: str) -> None:
         self._cluster, self._namespace, self._name = cluster, namespace, name
         self._open = ExitStack()
         self._clients: dict[Protocol, Client] = {}

@@ -16,17 +16,17 @@ import yaml
 
 from hack import cluster as clusters
 from hack.cache import cache_dir
-from hack.cluster import Cluster
-from hack.cluster.programs import are_built
+from hack.cluster import RunningCluster
 from hack.demo.failures import DemoError
 from hack.demo.next_steps import next_steps
 from hack.demo.predictions import show_predictions, write_request
 from hack.demo.privacy import check_network, show_privacy
 from hack.demo.prober import Prober
 from hack.images import build
-from hack.images.builder import Image
+from hack.images.builder import BuiltImage
 from hack.install import client_of, install_operator, make_namespace
 from hack.preflight import require_machine
+from hack.programs.catalogue import are_built
 from hack.progress import bold, say, step
 from training.digits_data import unseen_digits
 from triton_operator.sdk import DeploymentStatus, KubeContext, NotReadyError
@@ -65,7 +65,7 @@ def announce_builds() -> None:
         say(f"The first run downloads and builds into {cache_dir()}, about 15 minutes; later runs take one or two.")
 
 
-def bring_up() -> tuple[Cluster, dict[str, Image]]:
+def bring_up() -> tuple[RunningCluster, dict[str, BuiltImage]]:
     """Start the cluster and build the images concurrently: one mostly computes, the other mostly downloads."""
     with ThreadPoolExecutor(2) as pool:
         building = pool.submit(build, "operator", "triton-cpu", "models")
@@ -73,7 +73,7 @@ def bring_up() -> tuple[Cluster, dict[str, Image]]:
         return starting.result(), {image.name: image for image in building.result()}
 
 
-def deploy(cluster: Cluster, models: Image) -> None:
+def deploy(cluster: RunningCluster, models: BuiltImage) -> None:
     """Apply the example with the reference of the local model image."""
     with step(f"apply {EXAMPLE.parent.name}/{EXAMPLE.name}"):
         make_namespace(cluster, NAMESPACE)
@@ -87,7 +87,7 @@ def with_reference(manifest: dict[str, Any], reference: str) -> dict[str, Any]:
     return {**manifest, "spec": {**manifest["spec"], "modelRepository": {"image": image}}}
 
 
-def await_ready(cluster: Cluster) -> None:
+def await_ready(cluster: RunningCluster) -> None:
     """Follow the object until it is Ready; print each reason with its time."""
     started = time.monotonic()
     say(f"… {NAME} becomes Ready")
@@ -105,12 +105,12 @@ def await_ready(cluster: Cluster) -> None:
     say(f"✓ {NAME} is Ready {time.monotonic() - started:.1f} s")
 
 
-def deployments(cluster: Cluster) -> Deployments:
+def deployments(cluster: RunningCluster) -> Deployments:
     """The ModelDeployments of the demo's cluster."""
     return Deployments(KubeContext(str(cluster.kubeconfig)), manager="triton-operator-demo")
 
 
-def predict(cluster: Cluster) -> None:
+def predict(cluster: RunningCluster) -> None:
     """Predict digits of the test set over both protocols; raises DemoError if the results differ."""
     digits = unseen_digits(_DIGITS)
     with Prober(cluster, NAMESPACE, NAME) as prober:

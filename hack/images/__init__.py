@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hack.images.builder import Image
+    from hack.images.builder import BuiltImage
 
 
-def build(*names: str) -> list[Image]:
+def build(*names: str) -> list[BuiltImage]:
     """Build the named images, or all if no name is given. Raises `ImageError`."""
     from hack.images.builder import build_image
     from hack.images.catalogue import IMAGES, definition
@@ -23,7 +23,7 @@ def build(*names: str) -> list[Image]:
     return [build_image(definition(name)) for name in names or IMAGES]
 
 
-def pack(name: str, folder: Path) -> Image:
+def pack(name: str, folder: Path) -> BuiltImage:
     """Build a model container `triton-operator.local/<name>` with the files of `folder`."""
     from hack.images.builder import build_image
     from hack.images.catalogue import model_container

@@ -11,7 +11,7 @@ import argparse
 import shlex
 import sys
 
-from hack.cluster.failures import LocalClusterError
+from hack.failures import LocalClusterError
 from hack.images import build
 from hack.images.builder import image_of, prune
 from hack.images.catalogue import IMAGES, ROOT, definition

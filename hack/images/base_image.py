@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hack.cache import cache_dir, ensure_folder
 from hack.images import bookworm
-from hack.images.contexts import Prepared
+from hack.images.contexts import PreparedContext
 from hack.images.failures import ImageError
 from hack.progress import step
 
@@ -47,9 +47,9 @@ _ACCOUNTS = (("root", 0), ("triton-server", 1000), ("nonroot", 65532))
 _RECIPE = "1"  # Increment it if this file creates a different base from the same packages.
 
 
-def base() -> Prepared:
+def base() -> PreparedContext:
     """The base as a build context; downloaded on first use."""
-    return Prepared(_key(), _ensure)
+    return PreparedContext(_key(), _ensure)
 
 
 def _key() -> str:

@@ -13,8 +13,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hack.cluster import debian
 from hack.images.failures import ImageError
+from hack.programs import debian
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

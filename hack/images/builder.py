@@ -1,6 +1,6 @@
 """Build images, each only if one of its inputs has changed.
 
-Input: definitions. Output: `Image`: a reference whose tag is a hash of all inputs, and an archive to import.
+Input: definitions. Output: `BuiltImage`: a reference whose tag is a hash of all inputs, and an archive to import.
 `hack.images` calls it.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from hack.images.catalogue import Definition
     from hack.images.contexts import Context
-    from hack.images.plan import Plan
+    from hack.images.plan import ImagePlan
 
 REGISTRY = "triton-operator.local"
 _KEPT_SECONDS = 3 * 24 * 3600
@@ -38,7 +38,7 @@ _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True)
-class Image:
+class BuiltImage:
     """A built image: `reference` is `triton-operator.local/<name>:<hash12>`, `archive` an OCI layout in a tar file."""
 
     name: str
@@ -51,12 +51,12 @@ class Image:
         return read_digest(self.archive)
 
 
-def image_of(definition: Definition) -> Image:
+def image_of(definition: Definition) -> BuiltImage:
     """Return the image's reference and archive, whether or not it is built; reads sources, writes nothing."""
     return _image(definition.name, plan_of(definition))
 
 
-def build_image(definition: Definition) -> Image:
+def build_image(definition: Definition) -> BuiltImage:
     """Build the image unless it exists. Raises `ImageError`."""
     plan = plan_of(definition)
     image = _image(definition.name, plan)
@@ -70,7 +70,7 @@ def build_image(definition: Definition) -> Image:
     return image
 
 
-def plan_of(definition: Definition) -> Plan:
+def plan_of(definition: Definition) -> ImagePlan:
     """Read the Containerfile and compute the layers."""
     recipe = parse(definition.containerfile.read_text(), str(definition.containerfile))
     return make_plan(recipe, _contexts(definition), base().key)
@@ -84,7 +84,7 @@ def prune(definitions: list[Definition]) -> int:
     return sum(_remove(path) for path in _stored() if path not in kept)
 
 
-def _note_use(image: Image, plan: Plan) -> None:
+def _note_use(image: BuiltImage, plan: ImagePlan) -> None:
     """Mark the existing layers and archive of the image as used, before anything is built on them."""
     for path in (image.archive, *(layer_folder(planned.key) for planned in plan.layers)):
         with suppress(FileNotFoundError, PermissionError):  # Not built yet; built with sudo, used without it.
@@ -112,16 +112,16 @@ def _remove(path: Path) -> int:
     return size
 
 
-def _image(name: str, plan: Plan) -> Image:
+def _image(name: str, plan: ImagePlan) -> BuiltImage:
     tag = plan.key[:12]
-    return Image(name, f"{REGISTRY}/{name}:{tag}", cache_dir() / "images" / "archives" / f"{name}-{tag}.tar")
+    return BuiltImage(name, f"{REGISTRY}/{name}:{tag}", cache_dir() / "images" / "archives" / f"{name}-{tag}.tar")
 
 
 def _contexts(definition: Definition) -> dict[str, Context]:
     return {"": definition.main, **definition.contexts}
 
 
-def _build(definition: Definition, plan: Plan) -> None:
+def _build(definition: Definition, plan: ImagePlan) -> None:
     machine = platform.machine()
     if machine not in _MACHINES:
         raise ImageError(f"images can be built only on x86_64 and aarch64 machines, not on {machine}")

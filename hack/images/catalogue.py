@@ -12,12 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hack.cluster import gobuild, programs
-from hack.cluster.gobuild import GoModule
-from hack.images.contexts import Context, Folder, Prepared
+from hack.images.contexts import Context, Folder, PreparedContext
 from hack.images.failures import ImageError
 from hack.images.haproxy import haproxy
 from hack.images.python_packages import python_packages
+from hack.programs import gobuild
+from hack.programs.catalogue import NODE
+from hack.programs.gobuild import GoModule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,11 +73,11 @@ def pause() -> Definition:
 
 def coredns() -> Definition:
     """The cluster's DNS server."""
-    return _of_program("coredns", programs.NODE)
+    return _of_program("coredns", NODE)
 
 
 def _of_program(name: str, module: GoModule) -> Definition:
-    built = Prepared(gobuild.fingerprint(module), partial(gobuild.built, module))
+    built = PreparedContext(gobuild.fingerprint(module), partial(gobuild.built, module))
     return Definition(name, ROOT / "hack" / "images" / name / "Containerfile", Folder(ROOT), {"programs": built})
 
 

@@ -44,7 +44,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ImageSettings:
     """The settings of the image's containers; `env` as KEY=VALUE."""
 
     env: tuple[str, ...] = ()
@@ -56,11 +56,11 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Step:
+class LayerStep:
     """An instruction that creates a layer, with the settings that apply to it."""
 
     action: Copy | Run
-    settings: Settings
+    settings: ImageSettings
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Recipe:
 
     base: str
     arguments: dict[str, str] = field(default_factory=dict)
-    steps: tuple[Step, ...] = ()
-    settings: Settings = Settings()
+    steps: tuple[LayerStep, ...] = ()
+    settings: ImageSettings = ImageSettings()
 
 
 def parse(text: str, name: str = "Containerfile") -> Recipe:
@@ -91,8 +91,8 @@ class _Reader:
     def __init__(self) -> None:
         self.base = ""
         self.arguments: dict[str, str] = {}
-        self.steps: list[Step] = []
-        self.settings = Settings()
+        self.steps: list[LayerStep] = []
+        self.settings = ImageSettings()
 
     def take(self, keyword: str, rest: str) -> None:
         if keyword == "ARG" and not self.base:
@@ -102,23 +102,23 @@ class _Reader:
             self.base = re.sub(r"\$\{(\w+)\}", lambda match: self.arguments[match[1]], rest)
         elif keyword in {"COPY", "RUN"}:
             action = _copy(rest) if keyword == "COPY" else _run(rest)
-            self.steps.append(Step(action, self.settings))
+            self.steps.append(LayerStep(action, self.settings))
         else:
             self.settings = _changed(self.settings, keyword, rest)
 
 
-def _changed(settings: Settings, keyword: str, rest: str) -> Settings:
+def _changed(settings: ImageSettings, keyword: str, rest: str) -> ImageSettings:
     values = vars(settings)
     if keyword == "ENV":
-        return Settings(**{**values, "env": (*settings.env, *_assignments(rest))})
+        return ImageSettings(**{**values, "env": (*settings.env, *_assignments(rest))})
     if keyword in {"WORKDIR", "USER"}:
-        return Settings(**{**values, keyword.lower(): rest})
+        return ImageSettings(**{**values, keyword.lower(): rest})
     if keyword == "ENTRYPOINT":
-        return Settings(**{**values, "entrypoint": _json_list(rest), "command": ()})
+        return ImageSettings(**{**values, "entrypoint": _json_list(rest), "command": ()})
     if keyword == "CMD":
-        return Settings(**{**values, "command": _json_list(rest)})
+        return ImageSettings(**{**values, "command": _json_list(rest)})
     if keyword == "EXPOSE":
-        return Settings(**{**values, "ports": (*settings.ports, *rest.split())})
+        return ImageSettings(**{**values, "ports": (*settings.ports, *rest.split())})
     raise ValueError(f"{keyword} is not supported; use docker build, or add it to hack/images/containerfile.py")
 
 

@@ -84,7 +84,7 @@ def _walk(folder: Path, ignored: frozenset[Path]) -> Iterable[Path]:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedContext:
     """A folder that `make` creates; equal keys mean equal content."""
 
     key: str

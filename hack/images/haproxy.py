@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from hack.cache import cache_dir, ensure_folder
 from hack.images import bookworm
-from hack.images.contexts import Prepared
+from hack.images.contexts import PreparedContext
 from hack.images.failures import ImageError
 from hack.progress import step
 
@@ -39,9 +39,9 @@ _UNUSED = ("c++.so", "mocktracer")
 _RECIPE = "1"  # Increment it if this file creates a different context from the same packages.
 
 
-def haproxy() -> Prepared:
+def haproxy() -> PreparedContext:
     """The build context; downloaded on first use."""
-    return Prepared(_key(), ensure)
+    return PreparedContext(_key(), ensure)
 
 
 def _key() -> str:

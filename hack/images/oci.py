@@ -20,7 +20,7 @@ from hack.images.sandbox import DEFAULT_PATH
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hack.images.containerfile import Settings
+    from hack.images.containerfile import ImageSettings
     from hack.images.layers import Layer
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -29,7 +29,7 @@ _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
-def write_archive(target: Path, reference: str, layers: Sequence[Layer], settings: Settings, machine: str) -> None:
+def write_archive(target: Path, reference: str, layers: Sequence[Layer], settings: ImageSettings, machine: str) -> None:
     """Write the archive; it is renamed to `target` when it is complete. `machine` is `amd64` or `arm64`."""
     config = _encode(image_config(layers, settings, machine))
     manifest = _encode(
@@ -60,7 +60,7 @@ def read_digest(archive: Path) -> str:
     return str(index["manifests"][0]["digest"])
 
 
-def image_config(layers: Sequence[Layer], settings: Settings, machine: str) -> dict[str, Any]:
+def image_config(layers: Sequence[Layer], settings: ImageSettings, machine: str) -> dict[str, Any]:
     """The image's configuration: container settings and layers."""
     return {
         "created": "1980-01-01T00:00:00Z",

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hack.images.containerfile import SCRATCH, Copy, Recipe, Step
+from hack.images.containerfile import SCRATCH, Copy, LayerStep, Recipe
 from hack.images.failures import ImageError
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ class PlannedLayer:
     """One layer; `step` is None for the base."""
 
     key: str
-    step: Step | None
+    step: LayerStep | None
 
 
 @dataclass(frozen=True)
-class Plan:
+class ImagePlan:
     """The layers of an image, from bottom to top, and the key of the image."""
 
     recipe: Recipe
@@ -38,7 +38,7 @@ class Plan:
     key: str
 
 
-def make_plan(recipe: Recipe, contexts: Mapping[str, Context], base_key: str) -> Plan:
+def make_plan(recipe: Recipe, contexts: Mapping[str, Context], base_key: str) -> ImagePlan:
     """Compute the keys; each key depends on the layer below. `base_key` is ignored for FROM scratch."""
     layers: list[PlannedLayer] = []
     key = _hash(FORMAT)
@@ -48,7 +48,7 @@ def make_plan(recipe: Recipe, contexts: Mapping[str, Context], base_key: str) ->
     for step in recipe.steps:
         key = _hash(key, repr(step.action), *_inputs(step, contexts), *_environment(step))
         layers.append(PlannedLayer(key, step))
-    return Plan(recipe, tuple(layers), _hash(key, repr(recipe.settings)))
+    return ImagePlan(recipe, tuple(layers), _hash(key, repr(recipe.settings)))
 
 
 def context_of(name: str, contexts: Mapping[str, Context]) -> Context:
@@ -58,14 +58,14 @@ def context_of(name: str, contexts: Mapping[str, Context]) -> Context:
     return contexts[name]
 
 
-def _inputs(step: Step, contexts: Mapping[str, Context]) -> list[str]:
+def _inputs(step: LayerStep, contexts: Mapping[str, Context]) -> list[str]:
     action = step.action
     if isinstance(action, Copy):
         return [context_of(action.origin, contexts).fingerprint(source) for source in action.sources]
     return [context_of(mount.origin, contexts).fingerprint(mount.source) for mount in action.mounts]
 
 
-def _environment(step: Step) -> tuple[str, ...]:
+def _environment(step: LayerStep) -> tuple[str, ...]:
     """The settings that a RUN depends on; COPY depends on none."""
     return () if isinstance(step.action, Copy) else (*step.settings.env, step.settings.workdir)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from hack.cache import cache_dir, ensure_folder
 from hack.environment import uv_program
-from hack.images.contexts import Prepared
+from hack.images.contexts import PreparedContext
 from hack.images.failures import ImageError
 from hack.progress import step
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 PYTHON = "3.11"
 
 
-def python_packages(name: str, lock: Path, machine: str) -> Prepared:
+def python_packages(name: str, lock: Path, machine: str) -> PreparedContext:
     """Describe the packages of a lock file for an image called `name`; `machine` is x86_64 or aarch64."""
     key = hashlib.sha256(f"{PYTHON} {machine}\0".encode() + lock.read_bytes()).hexdigest()
-    return Prepared(key, partial(_ensure, name, lock, machine, key))
+    return PreparedContext(key, partial(_ensure, name, lock, machine, key))
 
 
 def _ensure(name: str, lock: Path, machine: str, key: str) -> Path:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from hack.images.containerfile import Step
+    from hack.images.containerfile import LayerStep
 
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROGRAMS = ("unshare", "mount", "sh", "mkdir", "touch")
@@ -46,7 +46,9 @@ exec unshare --root "$root" --wd "$workdir" "$@"
 """
 
 
-def run_in_image(step: Step, below: Sequence[Path], files: Path, work: Path, binds: Sequence[tuple[Path, str]]) -> None:
+def run_in_image(
+    step: LayerStep, below: Sequence[Path], files: Path, work: Path, binds: Sequence[tuple[Path, str]]
+) -> None:
     """Run the step; `files` receives the files it writes. Raises `ImageError` with the end of the program's output."""
     require_sandbox()
     if not isinstance(step.action, Run):

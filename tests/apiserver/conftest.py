@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from hack.cluster.controlplane import ControlPlane
-from hack.cluster.programs import CONTROL_PLANE, tools
+from hack.programs.catalogue import CONTROL_PLANE, tools
 from tests.apiserver.api_client import Api
 from tests.apiserver.operator_process import OperatorProcess
 from tests.builders import a_body

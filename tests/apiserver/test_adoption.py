@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hack.cluster.programs import tools
+from hack.programs.catalogue import tools
 from tests.apiserver.operator_process import OperatorProcess
 from tests.builders import a_body
 from tests.kube import Kube

@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hack.cluster.programs import tools
+from hack.programs.catalogue import tools
 from tests import cert_manager
 from tests.apiserver.many_objects import until_passed, until_quiet
 from tests.apiserver.operator_process import OperatorProcess

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hack.cluster.programs import tools
+from hack.programs.catalogue import tools
 from tests.apiserver.api_client import Api, RequestRefusedError
 from tests.apiserver.conftest import Kubectl
 from triton_operator.cluster.observed import IMMUTABLE_KINDS

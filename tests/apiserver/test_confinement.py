@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hack.cluster.programs import tools
+from hack.programs.catalogue import tools
 from tests import cert_manager
 from tests.apiserver.api_client import Api
 from tests.apiserver.conftest import Kubectl, KubectlError

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hack.cluster.programs import tools
+from hack.programs.catalogue import tools
 from tests import gateway_api
 from tests.apiserver.api_client import Api, RequestRefusedError
 from tests.apiserver.many_objects import until_passed, until_quiet

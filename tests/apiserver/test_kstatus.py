@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from hack.cluster.controlplane import ControlPlane
-from hack.cluster.programs import tools
+from hack.programs.catalogue import tools
 from tests.apiserver.api_client import Api
 from tests.apiserver.specs import MINIMAL, create, deployment
 from tests.reason_pages import OF_OTHER_CONDITIONS, world_with

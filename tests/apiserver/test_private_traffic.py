@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from hack.cluster.programs import tools
+from hack.programs.catalogue import tools
 from tests.apiserver.operator_process import OperatorProcess
 from tests.builders import a_body
 from tests.kube import Kube

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hack.cluster.programs import tools
+from hack.programs.catalogue import tools
 from tests.apiserver.operator_process import OperatorProcess
 from tests.apiserver.world import Namespace
 from tests.builders import a_body

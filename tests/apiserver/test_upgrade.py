@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hack.cluster.programs import tools
+from hack.programs.catalogue import tools
 from tests.apiserver.operator_process import OperatorProcess
 from tests.builders import SETTINGS, a_body
 from tests.kube import Kube

@@ -15,7 +15,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from hack.cluster import debian
+from hack.programs import debian
 
 TIMEOUT_SECONDS = 60
 _WARM_SHARE = 0.1

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hack.cluster import debian
+from hack.programs import debian
 
 PACKAGE = "chromium-headless-shell"
 _PROGRAM = Path("usr", "lib", "chromium", PACKAGE)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hack.cluster.programs import tools
+from hack.programs.catalogue import tools
 from tests.programs import build_before_tests
 
 CHART = Path(__file__).parents[2] / "charts" / "triton-operator"

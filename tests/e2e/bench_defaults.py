@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from hack.images.builder import Image
+from hack.images.builder import BuiltImage
 from tests.benchmarks.costs import Costs
 from tests.kube import Kube, Object
 
@@ -112,7 +112,7 @@ def _load(kube: Kube, address: str, served: Served) -> dict[str, float]:
 
 
 @pytest.fixture(scope="module")
-def client(kube: Kube, images: dict[str, Image]) -> None:
+def client(kube: Kube, images: dict[str, BuiltImage]) -> None:
     """Start a pod in the same namespace, which the network policy admits; the namespace's deletion removes it."""
     security: dict[str, Any] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     container = {

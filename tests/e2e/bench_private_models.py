@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.benchmarks.costs import Costs, Scale
 from tests.e2e.start_times import median_start_times
 from tests.kube import Kube, Object
@@ -48,7 +48,7 @@ class Large(torch.nn.Module):
 
 
 @pytest.fixture
-def claim(node: Cluster, kube: Kube) -> Iterator[Path]:
+def claim(node: RunningCluster, kube: Kube) -> Iterator[Path]:
     """Create a claim for one test; return its folder on this machine."""
     with claimed_folder(node, kube, "benchmark") as folder:
         yield folder

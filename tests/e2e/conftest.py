@@ -14,9 +14,9 @@ import pytest
 
 from hack import cluster as local
 from hack.cache import give_back
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from hack.images import build
-from hack.images.builder import Image
+from hack.images.builder import BuiltImage
 from hack.install import install_operator, make_namespace
 from hack.preflight import require_machine
 from tests.kube import Kube, Object
@@ -41,7 +41,7 @@ def _unfit() -> str:
 
 
 @pytest.fixture(scope="session")
-def node() -> Iterator[Cluster]:
+def node() -> Iterator[RunningCluster]:
     was_up = local.running() is not None
     if reason := _unfit():
         pytest.skip(reason)
@@ -52,27 +52,27 @@ def node() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def images(node: Cluster) -> dict[str, Image]:
+def images(node: RunningCluster) -> dict[str, BuiltImage]:
     built = {image.name: image for image in build(*IMAGES)}
     node.load_images(built.values())
     return built
 
 
 @pytest.fixture(scope="session")
-def operator(node: Cluster, images: dict[str, Image]) -> str:
+def operator(node: RunningCluster, images: dict[str, BuiltImage]) -> str:
     """Install the operator and return its namespace."""
     return install_operator(node, images)
 
 
 @pytest.fixture(scope="session")
-def in_namespace(node: Cluster) -> Callable[[str], Kube]:
+def in_namespace(node: RunningCluster) -> Callable[[str], Kube]:
     """Return a function that creates a `Kube` for any namespace."""
     return lambda namespace: Kube(local.tools() / "kubectl", node.kubeconfig, namespace)
 
 
 @pytest.fixture(scope="module")
 def kube(
-    request: pytest.FixtureRequest, node: Cluster, operator: str, in_namespace: Callable[[str], Kube]
+    request: pytest.FixtureRequest, node: RunningCluster, operator: str, in_namespace: Callable[[str], Kube]
 ) -> Iterator[Kube]:
     """Create a namespace for this module that enforces Pod Security `restricted`."""
     name = re.sub(r"[^a-z0-9-]+", "-", f"e2e-{Path(str(request.path)).stem.removeprefix('test_')}")
@@ -84,7 +84,7 @@ def kube(
 
 
 @pytest.fixture(scope="session")
-def model_deployment(images: dict[str, Image]) -> Callable[..., Object]:
+def model_deployment(images: dict[str, BuiltImage]) -> Callable[..., Object]:
     """Return a function that creates a ModelDeployment manifest, which uses the built model image."""
 
     def make(name: str, **spec: Any) -> Object:

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import pytest
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from hack.cluster.native.images import by_digest
 from hack.cluster.native.node import NativeCluster
 from hack.images import pack
-from hack.images.builder import Image, build_image
+from hack.images.builder import BuiltImage, build_image
 from hack.images.catalogue import Definition, triton_cpu
 from hack.images.contexts import Folder
 from hack.install import install_operator
@@ -55,7 +55,7 @@ class AirGap(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def air_gap(node: Cluster, images: dict[str, Image], tmp_path_factory: pytest.TempPathFactory) -> AirGap:
+def air_gap(node: RunningCluster, images: dict[str, BuiltImage], tmp_path_factory: pytest.TempPathFactory) -> AirGap:
     """Build the images and load them onto the node."""
     if not isinstance(node, NativeCluster):
         pytest.skip("images by digest can be loaded onto the native node only")
@@ -68,7 +68,7 @@ def air_gap(node: Cluster, images: dict[str, Image], tmp_path_factory: pytest.Te
     return AirGap(by_digest(server.reference, server.digest), (first, second), signer.public_key)
 
 
-def signed_models(folder: Path, signer: Signer, comment: str) -> Image:
+def signed_models(folder: Path, signer: Signer, comment: str) -> BuiltImage:
     """A model container with one signed model."""
     model = folder / NAME
     (model / "1").mkdir(parents=True)
@@ -78,7 +78,7 @@ def signed_models(folder: Path, signer: Signer, comment: str) -> Image:
     return pack("signed-models", folder)
 
 
-def newer_server(folder: Path) -> Image:
+def newer_server(folder: Path) -> BuiltImage:
     """The CPU server behind the wrapper."""
     folder.mkdir()
     (folder / "tritonserver").write_text(WRAPPER)
@@ -91,7 +91,7 @@ def newer_server(folder: Path) -> Image:
 
 
 @pytest.fixture(scope="module")
-def installed(node: Cluster, images: dict[str, Image], operator: str) -> Iterator[None]:
+def installed(node: RunningCluster, images: dict[str, BuiltImage], operator: str) -> Iterator[None]:
     """The operator by digest; other modules use it by tag."""
     install_operator(node, images, by_digest=True)
     yield
@@ -111,7 +111,7 @@ def without_dns(kube: Kube) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def deployment(
-    node: Cluster,
+    node: RunningCluster,
     kube: Kube,
     model_deployment: Callable[..., Object],
     air_gap: AirGap,
@@ -131,7 +131,7 @@ def deployment(
     kube.delete("modeldeployment", NAME)
 
 
-def test_it_is_deployed_and_serves_without_dns(node: Cluster, kube: Kube, deployment: Object) -> None:
+def test_it_is_deployed_and_serves_without_dns(node: RunningCluster, kube: Kube, deployment: Object) -> None:
     assert deployment["status"]["models"][0]["signedBy"] == "release"
     (pod,) = running(kube)
     containers = [*pod["spec"]["initContainers"], *pod["spec"]["containers"]]
@@ -141,7 +141,7 @@ def test_it_is_deployed_and_serves_without_dns(node: Cluster, kube: Kube, deploy
     assert_correct(node, kube)
 
 
-def assert_correct(node: Cluster, kube: Kube) -> None:
+def assert_correct(node: RunningCluster, kube: Kube) -> None:
     """The predictions over both protocols are those of the model's card."""
     with serve(node, kube, NAME) as served, served.http() as http, served.grpc() as grpc:
         report = verify(NAME, http, grpc)
@@ -149,7 +149,7 @@ def assert_correct(node: Cluster, kube: Kube) -> None:
 
 
 def test_its_pods_reach_nothing_unless_another_policy_opens_them(
-    kube: Kube, images: dict[str, Image], deployment: Object
+    kube: Kube, images: dict[str, BuiltImage], deployment: Object
 ) -> None:
     kube.apply(answering_pod(images["operator"].reference))
     kube.run("wait", "pod/client", "--for=condition=Ready", "--timeout=300s")
@@ -172,7 +172,7 @@ def test_it_scales(kube: Kube, deployment: Object) -> None:
 
 
 def test_an_update_to_other_signed_models_is_served(
-    node: Cluster, kube: Kube, deployment: Object, air_gap: AirGap
+    node: RunningCluster, kube: Kube, deployment: Object, air_gap: AirGap
 ) -> None:
     reference = air_gap.models[1]
     kube.patch("modeldeployment", NAME, {"spec": {"modelRepository": {"image": {"reference": reference}}}})

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import yaml
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from hack.demo.run import with_reference
-from hack.images.builder import Image
+from hack.images.builder import BuiltImage
 from tests.kube import Kube, Object
 from tests.served import Served, serve
 from training import MODELS, recipes
@@ -36,7 +36,7 @@ Example = Callable[[Path], Object]
 
 
 @pytest.fixture(scope="module")
-def example(images: dict[str, Image]) -> Example:
+def example(images: dict[str, BuiltImage]) -> Example:
     """Return a function that reads an example and replaces its model image by the locally built one."""
 
     def read(file: Path) -> Object:
@@ -58,7 +58,7 @@ def served(kube: Kube, example: Example) -> Iterator[Object]:
 
 @pytest.mark.parametrize("model", sorted(MODELS))
 def test_each_model_answers_like_eager_pytorch_from_its_example(
-    model: str, node: Cluster, kube: Kube, example: Example
+    model: str, node: RunningCluster, kube: Kube, example: Example
 ) -> None:
     body = example(EXAMPLES / f"{example_of(model)}.yaml")
     name = body["metadata"]["name"]
@@ -70,7 +70,7 @@ def test_each_model_answers_like_eager_pytorch_from_its_example(
         kube.delete("modeldeployment", name)
 
 
-def test_all_of_them_answer_from_one_pod(node: Cluster, kube: Kube, served: Object) -> None:
+def test_all_of_them_answer_from_one_pod(node: RunningCluster, kube: Kube, served: Object) -> None:
     name = served["metadata"]["name"]
     models = {each["name"] for each in served["spec"]["models"]}
     assert models >= set(TEXTS)
@@ -79,7 +79,7 @@ def test_all_of_them_answer_from_one_pod(node: Cluster, kube: Kube, served: Obje
 
 
 @pytest.mark.timeout(300)
-def test_mixed_load_for_a_minute_is_answered_without_an_error(node: Cluster, kube: Kube, served: Object) -> None:
+def test_mixed_load_for_a_minute_is_answered_without_an_error(node: RunningCluster, kube: Kube, served: Object) -> None:
     name = served["metadata"]["name"]
     requested = {
         each["name"]: rows for each in served["spec"]["models"] if (rows := rows_for(each["name"])) is not None
@@ -123,7 +123,7 @@ def rows_for(model: str) -> Any:
     return {tensor.name: each[:4] for tensor, each in zip(recipe.inputs, part.arguments, strict=True)}
 
 
-def same_as_pytorch(model: str, node: Cluster, kube: Kube, service: str) -> None:
+def same_as_pytorch(model: str, node: RunningCluster, kube: Kube, service: str) -> None:
     """Assert that the results for all rows of the test set equal PyTorch's, over both protocols."""
     with serve(node, kube, service) as deployed, deployed.http() as http, deployed.grpc() as grpc:
         report = verify(model, http, grpc)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from hack.cluster.native.node import NativeCluster
 from tests.e2e.private_callers import client_of
 from tests.kube import Kube, Object
@@ -27,7 +27,7 @@ BEHAVIOR: Object = {"scaleDown": {"stabilizationWindowSeconds": 0}}
 
 @pytest.fixture(scope="module", autouse=True)
 def served(
-    node: Cluster,
+    node: RunningCluster,
     kube: Kube,
     model_deployment: Callable[..., Object],
     tmp_path_factory: pytest.TempPathFactory,

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from hack.cluster.handle import Cluster
-from hack.cluster.pki import Authority, Subject
-from hack.images.builder import Image
+from hack.cluster.handle import RunningCluster
+from hack.cluster.pki import CertificateSubject, ClusterAuthority
+from hack.images.builder import BuiltImage
 from tests.kube import Kube, Object
 from tests.network_attempts import reaches
 from tests.signers import Signer
@@ -44,7 +44,7 @@ server.serve_forever()
 
 
 @pytest.fixture(scope="module")
-def volumes(node: Cluster, kube: Kube) -> Iterator[None]:
+def volumes(node: RunningCluster, kube: Kube) -> Iterator[None]:
     """Create two volumes with access mode ReadWriteOnce."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")
@@ -84,12 +84,12 @@ def verification(signer: Signer) -> Object:
 
 @pytest.fixture(scope="module")
 def archive(
-    kube: Kube, images: dict[str, Image], signer: Signer, keyset: bytes, tmp_path_factory: pytest.TempPathFactory
+    kube: Kube, images: dict[str, BuiltImage], signer: Signer, keyset: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> str:
     """Start a web server in the cluster at https://archive.<namespace>.svc; return its pod's address."""
     folder = tmp_path_factory.mktemp("authority")
-    authority = Authority(folder)
-    authority.issue("server", Subject("archive", hosts=[f"archive.{kube.namespace}.svc"]))
+    authority = ClusterAuthority(folder)
+    authority.issue("server", CertificateSubject("archive", hosts=[f"archive.{kube.namespace}.svc"]))
     key = {f"tls.{end}": _base64((folder / f"server.{end}").read_bytes()) for end in ("crt", "key")}
     kube.apply(
         _named("Secret", "archive-key", data=key),
@@ -155,7 +155,7 @@ def test_another_content_is_fetched_next_to_the_old_one(kube: Kube, archive: str
     assert _claims(_serving(kube)) == after - before
 
 
-def test_a_cached_model_that_somebody_changes_is_never_loaded(node: Cluster, kube: Kube) -> None:
+def test_a_cached_model_that_somebody_changes_is_never_loaded(node: RunningCluster, kube: Kube) -> None:
     """The new content comes from the claim, which holds ciphertext only: the Job that verified it is gone.
 
     The signature detects the change; without a signature, the decryption does.

@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from hack.cluster import tools
-from hack.cluster.handle import Cluster
-from hack.images.builder import Image
+from hack.cluster.handle import RunningCluster
+from hack.images.builder import BuiltImage
 from tests.kube import Kube, Object
 from triton_operator.api.names import audience
 from triton_operator.sdk import Client, Protocol
@@ -59,7 +59,7 @@ Connect = Callable[..., Client]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def deployed(kube: Kube, model_deployment: Callable[..., Object], images: dict[str, Image]) -> Object:
+def deployed(kube: Kube, model_deployment: Callable[..., Object], images: dict[str, BuiltImage]) -> Object:
     """Serve a model for one of three ServiceAccounts, with a sidecar."""
     kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "words"}, "data": {"words": "hello"}})
     for account in (CALLER, "newcomer", "stranger"):
@@ -78,7 +78,7 @@ def deployed(kube: Kube, model_deployment: Callable[..., Object], images: dict[s
 
 
 @pytest.fixture
-def connect(node: Cluster, kube: Kube, monkeypatch: pytest.MonkeyPatch) -> Connect:
+def connect(node: RunningCluster, kube: Kube, monkeypatch: pytest.MonkeyPatch) -> Connect:
     """A client of the SDK; its arguments select the token."""
     monkeypatch.setenv("PATH", f"{tools('kubectl')}:{os.environ['PATH']}")
     return partial(Client, NAME, kube.namespace, cluster=KubeContext(str(node.kubeconfig)))
@@ -163,7 +163,7 @@ def test_a_token_does_not_outlive_its_service_account(connect: Connect, kube: Ku
 
 
 def test_a_token_of_tritonctl_is_admitted_until_it_is_revoked(
-    connect: Connect, node: Cluster, kube: Kube, tmp_path: Path
+    connect: Connect, node: RunningCluster, kube: Kube, tmp_path: Path
 ) -> None:
     """What the commands print becomes a part of the spec as it is: first the key, later the ID of the token."""
 

@@ -16,7 +16,7 @@ import pytest
 from cryptography import x509
 
 from hack.cluster import tools
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests import cert_manager
 from tests.kube import Kube, Object
 from tests.proxy.certificates import Authority, Pair
@@ -31,7 +31,7 @@ REJECTED = "the serving certificate is for other.example.com; expected "
 
 
 @pytest.fixture(scope="module")
-def controllers(node: Cluster, kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def controllers(node: RunningCluster, kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """cert-manager, with an issuer in the namespace."""
     cert_manager.install(kube)
     with cert_manager.controllers(node.kubeconfig, kube.namespace, tmp_path_factory.mktemp("cert-manager")):
@@ -41,7 +41,7 @@ def controllers(node: Cluster, kube: Kube, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def shell(node: Cluster, kube: Kube, tmp_path: Path) -> Callable[[str], str]:
+def shell(node: RunningCluster, kube: Kube, tmp_path: Path) -> Callable[[str], str]:
     """Run a command of the guide in the namespace, and return its output."""
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_bytes(node.kubeconfig.read_bytes())
@@ -58,7 +58,11 @@ def shell(node: Cluster, kube: Kube, tmp_path: Path) -> Callable[[str], str]:
 
 @pytest.mark.usefixtures("controllers")
 def test_cert_manager_issues_and_renews_the_certificate(
-    node: Cluster, kube: Kube, shell: Callable[[str], str], model_deployment: Callable[..., Object], tmp_path: Path
+    node: RunningCluster,
+    kube: Kube,
+    shell: Callable[[str], str],
+    model_deployment: Callable[..., Object],
+    tmp_path: Path,
 ) -> None:
     start = time.monotonic()
     kube.apply(model_deployment(NAME, privacy={"tls": ISSUER}))
@@ -80,7 +84,11 @@ def test_cert_manager_issues_and_renews_the_certificate(
 
 
 def test_a_certificate_of_a_user_that_clients_would_refuse_is_not_used(
-    node: Cluster, kube: Kube, shell: Callable[[str], str], model_deployment: Callable[..., Object], tmp_path: Path
+    node: RunningCluster,
+    kube: Kube,
+    shell: Callable[[str], str],
+    model_deployment: Callable[..., Object],
+    tmp_path: Path,
 ) -> None:
     """A running pod keeps the previous one. A pod that starts reports the problem, because it has no other."""
     authority = Authority()
@@ -107,7 +115,7 @@ def guide_command(beginning: str) -> str:
 
 
 @contextmanager
-def trusting(ca_file: Path, node: Cluster, kube: Kube) -> Iterator[Served]:
+def trusting(ca_file: Path, node: RunningCluster, kube: Kube) -> Iterator[Served]:
     """The deployment, for clients that trust the authorities in a file."""
     with node.reach(kube.namespace, NAME, "https") as address:
         yield Served(NAME, address, address, TLSClient(ca_file, f"{NAME}.{kube.namespace}.svc"))

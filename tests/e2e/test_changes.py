@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.e2e.private_callers import client_of
 from tests.kube import Kube, Object
 from tests.proxy.load import over_grpc, over_http, under_load, wait_for_requests
@@ -117,7 +117,7 @@ def test_kubectl_rollout_restart_works(kube: Kube) -> None:
 
 
 def test_a_bad_model_is_rolled_back_and_no_request_fails(
-    kube: Kube, node: Cluster, measured: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+    kube: Kube, node: RunningCluster, measured: Callable[[str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The old pod serves all the time. `tritonctl rollout undo` makes the spec match it again."""
     kube.patch("modeldeployment", NAME, {"spec": {"lifecycle": {"startupTimeoutSeconds": 50}}})

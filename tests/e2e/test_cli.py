@@ -20,7 +20,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from hack import cluster as local
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.kube import Kube, Object
 
 QUANTILES = {"extraArgs": ["--metrics-config=summary_latencies=true"]}
@@ -43,7 +43,7 @@ def served(kube: Kube, model_deployment: Callable[..., Object]) -> None:
 
 
 @pytest.fixture(scope="module")
-def environment(node: Cluster, kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(node: RunningCluster, kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return the environment of a user's shell: kubectl and `tritonctl` on PATH, and the namespace in the context."""
     kubeconfig = tmp_path_factory.mktemp("cli") / "kubeconfig"
     kubeconfig.write_bytes(node.kubeconfig.read_bytes())

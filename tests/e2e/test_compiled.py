@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.compiled_digits import CompiledDigits
 from tests.kube import Kube, Object
 from tests.served import serve
@@ -16,7 +16,7 @@ from triton_operator.sdk import Protocol
 
 
 @pytest.fixture(scope="module")
-def deployed(node: Cluster, kube: Kube, model_deployment: Callable[..., Object]) -> Iterator[CompiledDigits]:
+def deployed(node: RunningCluster, kube: Kube, model_deployment: Callable[..., Object]) -> Iterator[CompiledDigits]:
     """Compile the network to a volume of the node and deploy it; wait until it is Ready."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")
@@ -35,7 +35,7 @@ def deployed(node: Cluster, kube: Kube, model_deployment: Callable[..., Object])
 
 @pytest.mark.parametrize("protocol", list(Protocol))
 def test_a_compiled_network_in_a_pod_answers_as_the_module_itself(
-    node: Cluster, kube: Kube, deployed: CompiledDigits, protocol: Protocol
+    node: RunningCluster, kube: Kube, deployed: CompiledDigits, protocol: Protocol
 ) -> None:
     """Compare requests with one row and with several rows."""
     with serve(node, kube, "compiled") as served, served.client(protocol) as client:

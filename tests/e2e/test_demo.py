@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from hack.cache import cache_dir
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from hack.demo.run import NAMESPACE
 from tests.kube import Kube, Object
 from triton_operator.api.names import NETWORK_PROBE
@@ -90,7 +90,7 @@ def demo(kube: Kube) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def shell(node: Cluster, kube: Kube, tmp_path: Path) -> Callable[[str], str]:
+def shell(node: RunningCluster, kube: Kube, tmp_path: Path) -> Callable[[str], str]:
     """Return a function that runs a command line in the demo's namespace, with the examples and a request."""
     kubeconfig = tmp_path / "kubeconfig"
     shutil.copy(node.kubeconfig, kubeconfig)

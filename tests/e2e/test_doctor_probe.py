@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from hack.cluster.handle import Cluster
-from hack.images.builder import Image
+from hack.cluster.handle import RunningCluster
+from hack.images.builder import BuiltImage
 from tests.kube import Kube, Object
 from tests.paths import ROOT
 
@@ -30,7 +30,7 @@ def operators(operator: str, in_namespace: Callable[[str], Kube]) -> Iterator[Ku
     kube.run("delete", "configmap", RECORD, "--ignore-not-found")
 
 
-def doctor(node: Cluster, *arguments: str) -> subprocess.Popen[str]:
+def doctor(node: RunningCluster, *arguments: str) -> subprocess.Popen[str]:
     """Start the command as a user does."""
     environment = os.environ | {"KUBECONFIG": str(node.kubeconfig), "PYTHONPATH": str(ROOT / "operator")}
     command = [sys.executable, "-m", "triton_operator.cli", "doctor", *arguments]
@@ -56,7 +56,7 @@ def privacy_enforced(body: Object | None) -> tuple[str, str]:
 
 
 def test_the_probe_shows_that_the_network_enforces_policies_and_the_operator_reports_it(
-    node: Cluster, operators: Kube, kube: Kube, model_deployment: Callable[..., Object]
+    node: RunningCluster, operators: Kube, kube: Kube, model_deployment: Callable[..., Object]
 ) -> None:
     kube.apply(model_deployment("linear_regression"))
     name = "linear-regression"
@@ -77,7 +77,7 @@ def test_the_probe_shows_that_the_network_enforces_policies_and_the_operator_rep
     kube.wait(lambda: privacy_enforced(kube.get("md", name)) == ("True", "Enforced"), "all controls are enforced")
 
 
-def test_an_interrupted_probe_leaves_nothing(node: Cluster, operators: Kube) -> None:
+def test_an_interrupted_probe_leaves_nothing(node: RunningCluster, operators: Kube) -> None:
     """While a policy is there."""
     process = doctor(node, "--probe")
     operators.wait(lambda: bool(operators.list("networkpolicies", LABEL)), "the probe has created a policy")
@@ -89,7 +89,7 @@ def test_an_interrupted_probe_leaves_nothing(node: Cluster, operators: Kube) -> 
 
 
 def test_where_another_policy_blocks_the_pods_nothing_is_concluded(
-    node: Cluster, operators: Kube, kube: Kube, images: dict[str, Image]
+    node: RunningCluster, operators: Kube, kube: Kube, images: dict[str, BuiltImage]
 ) -> None:
     deny = {"podSelector": {}, "policyTypes": ["Ingress"]}
     kube.apply(

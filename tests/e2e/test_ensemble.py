@@ -12,7 +12,7 @@ import torch
 import tritonclient.grpc
 import tritonclient.http
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.kube import Kube, Object
 from tests.served import Served, serve
 from tests.volumes import claim_manifest, volume_manifest
@@ -67,7 +67,7 @@ class Scorer(torch.nn.Module):
 
 
 @pytest.fixture(scope="module")
-def repository(node: Cluster, kube: Kube) -> Iterator[Object]:
+def repository(node: RunningCluster, kube: Kube) -> Iterator[Object]:
     """Write the three steps to a volume; the ensemble has no files."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")
@@ -84,7 +84,7 @@ def repository(node: Cluster, kube: Kube) -> Iterator[Object]:
 
 
 def test_a_text_is_answered_with_a_label_and_its_probability(
-    node: Cluster, kube: Kube, model_deployment: Callable[..., Object], repository: Object
+    node: RunningCluster, kube: Kube, model_deployment: Callable[..., Object], repository: Object
 ) -> None:
     """The results of a batch over HTTP and gRPC equal those of the same steps in eager PyTorch."""
     kube.apply(model_deployment("language", modelRepository=repository, models=MODELS))

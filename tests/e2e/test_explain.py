@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.kube import Kube, Object
 from tests.served import serve
 from training.digits_data import unseen_digits
@@ -32,7 +32,7 @@ def served(kube: Kube, model_deployment: Callable[..., Object]) -> None:
 
 @pytest.mark.parametrize("protocol", list(Protocol))
 def test_the_pixels_that_count_most_are_those_without_which_the_digit_is_lost(
-    protocol: Protocol, node: Cluster, kube: Kube
+    protocol: Protocol, node: RunningCluster, kube: Kube
 ) -> None:
     """The target is the model's prediction; deleting the top pixels lowers it far more than deleting random ones."""
     picture = unseen_digits(1).inputs[0]
@@ -58,7 +58,9 @@ def test_the_pixels_that_count_most_are_those_without_which_the_digit_is_lost(
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
-def test_a_chinese_text_hangs_on_the_character_that_says_it(protocol: Protocol, node: Cluster, kube: Kube) -> None:
+def test_a_chinese_text_hangs_on_the_character_that_says_it(
+    protocol: Protocol, node: RunningCluster, kube: Kube
+) -> None:
     with serve(node, kube, "chinese-texts") as deployed, deployed.client(protocol) as client:
         explanation = client.explain("chinese_texts", "我爱你")
     print(f"{protocol}: {explanation.evaluations} evaluations, {explanation.seconds:.1f} s; {explanation.attributions}")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.kube import Kube, Object
 from tests.served import serve
 from training.verify import verify
 
 
 def test_what_parties_agreed_on_answers_as_eager_pytorch(
-    node: Cluster, kube: Kube, model_deployment: Callable[..., Object]
+    node: RunningCluster, kube: Kube, model_deployment: Callable[..., Object]
 ) -> None:
     """The whole test set is sent over HTTP and gRPC, and the accuracy is the one in the model card."""
     kube.apply(model_deployment("breast_cancer_federated"))

@@ -10,7 +10,7 @@ from random import Random
 import msgspec
 import pytest
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.drawn_models import draw_models
 from tests.kube import Kube, Object
 from tests.model_folders import write_model
@@ -24,7 +24,7 @@ SECONDS = 280
 
 
 @pytest.fixture
-def claim(node: Cluster, kube: Kube) -> Iterator[Callable[[str, list[Model]], str]]:
+def claim(node: RunningCluster, kube: Kube) -> Iterator[Callable[[str, list[Model]], str]]:
     """Return a function that creates a claim whose volume contains the models' folders."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from hack.cluster import tools
-from hack.cluster.gobuild import HACK, go_environment
-from hack.cluster.gotoolchain import go_program
+from hack.programs.gobuild import HACK, go_environment
+from hack.programs.gotoolchain import go_program
 
 NETPOL = HACK / "netpol"
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from hack.cluster.native.layout import NODE_ADDRESS
 from hack.cluster.native.node import NativeCluster
-from hack.images.builder import Image
+from hack.images.builder import BuiltImage
 from hack.install import make_namespace
 from tests.e2e.outside_host import link_address, outside_host
 from tests.kube import Kube, Object
@@ -45,7 +45,7 @@ except urllib.error.HTTPError as error:
 
 
 @pytest.fixture(scope="module")
-def clients(node: Cluster, kube: Kube, images: dict[str, Image]) -> Iterator[dict[str, Kube]]:
+def clients(node: RunningCluster, kube: Kube, images: dict[str, BuiltImage]) -> Iterator[dict[str, Kube]]:
     """Start a client in each namespace; that of `host` is on the network of the node."""
     found = {"same": kube, **{who: kube.beside(name) for who, name in NAMESPACES.items()}}
     for who, client in found.items():
@@ -128,7 +128,7 @@ def test_who_reaches_the_port_needs_a_token(who: str, kube: Kube, address: str, 
 
 
 def test_a_serving_pod_reaches_nothing_over_any_protocol(
-    node: Cluster, kube: Kube, address: str, serving: dict[str, Object], clients: dict[str, Kube]
+    node: RunningCluster, kube: Kube, address: str, serving: dict[str, Object], clients: dict[str, Kube]
 ) -> None:
     """Pods, the node, the API server and a host outside; over IPv6 only the node has an address on the same link."""
     if not isinstance(node, NativeCluster):

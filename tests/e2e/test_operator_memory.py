@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.kube import Kube, Object
 
 COUNT = 500
@@ -20,7 +20,7 @@ DEPLOYMENT = "triton-operator"
 
 @pytest.mark.timeout(900)
 def test_five_hundred_objects_fit_into_little_memory(
-    node: Cluster,
+    node: RunningCluster,
     operator: str,
     kube: Kube,
     model_deployment: Callable[..., Object],

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from hack import cluster as local
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.kube import Kube, Object
 
 PAGE = (Path(__file__).parents[2] / "docs" / "privacy.md").read_text()
@@ -49,7 +49,7 @@ def page_commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def shell(
-    node: Cluster, kube: Kube, model_deployment: Callable[..., Object], tmp_path_factory: pytest.TempPathFactory
+    node: RunningCluster, kube: Kube, model_deployment: Callable[..., Object], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Run]:
     """Return a function that runs a command in the namespace of a ready deployment."""
     kube.apply(model_deployment("digits", privacy=PRIVACY))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from hack.cluster.native.node import NativeCluster
 from tests.e2e.kept_data import KeptData
 from tests.kube import Kube, Object
@@ -47,7 +47,7 @@ SIGNER = Signer()
 
 
 @pytest.fixture(scope="module")
-def kept(node: Cluster, operator: str, kube: Kube, model_deployment: Callable[..., Object]) -> KeptData:
+def kept(node: RunningCluster, operator: str, kube: Kube, model_deployment: Callable[..., Object]) -> KeptData:
     """Serve a model for a ServiceAccount, and for a caller with a token of its own."""
     if not isinstance(node, NativeCluster):
         pytest.skip("only the files of the native node can be searched")
@@ -63,7 +63,7 @@ def kept(node: Cluster, operator: str, kube: Kube, model_deployment: Callable[..
 
 
 def test_nothing_that_clients_send_is_kept_on_the_node(
-    node: Cluster, kube: Kube, kept: KeptData, measured: Callable[[str], None]
+    node: RunningCluster, kube: Kube, kept: KeptData, measured: Callable[[str], None]
 ) -> None:
     for_caller = {"iss": token_issuer(kube.namespace, NAME, CALLER), "aud": audience(kube.namespace, NAME)}
     admitted = SIGNER.token({"kid": key_id(SIGNER.pem)}, **for_caller, note=WORD)

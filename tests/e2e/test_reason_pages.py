@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from hack import cluster as local
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests import gateway_api
 from tests.kube import Kube, Object
 from tests.volumes import claim_manifest
@@ -44,7 +44,7 @@ def without_effect(command: str) -> str:
 
 @pytest.fixture(scope="module")
 def shell(
-    node: Cluster, kube: Kube, model_deployment: Callable[..., Object], tmp_path_factory: pytest.TempPathFactory
+    node: RunningCluster, kube: Kube, model_deployment: Callable[..., Object], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], subprocess.CompletedProcess[str]]]:
     """Return a function that runs a command in the namespace and in a folder with the files that the pages use."""
     _create_objects(kube, model_deployment)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.e2e.private_callers import (
     ADMITTED,
     MODEL,
@@ -73,7 +73,7 @@ def hurried(operator: str, in_namespace: Callable[[str], Kube]) -> Iterator[Kube
 
 
 @pytest.fixture
-def served(node: Cluster, kube: Kube) -> Iterator[Served]:
+def served(node: RunningCluster, kube: Kube) -> Iterator[Served]:
     with serve(node, kube, NAME) as served:
         yield served
 

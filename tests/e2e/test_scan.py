@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tritonclient.http
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.archives import with_statements
 from tests.kube import Kube, Object
 from tests.paths import ROOT
@@ -22,7 +22,7 @@ WRITES = '_9 = getattr(torch, "sa" "ve")([1], "/tmp/planted")'
 
 
 @pytest.fixture
-def planted(node: Cluster, kube: Kube) -> Iterator[Object]:
+def planted(node: RunningCluster, kube: Kube) -> Iterator[Object]:
     """Create a claim with the changed model; return it as a model repository."""
     assert node.host_path
     folder = node.host_path / "planted" / "linear_regression"
@@ -37,7 +37,7 @@ def planted(node: Cluster, kube: Kube) -> Iterator[Object]:
 
 
 def test_a_model_that_writes_files_is_refused_and_served_only_with_warnings(
-    node: Cluster, kube: Kube, model_deployment: Callable[..., Object], planted: Object
+    node: RunningCluster, kube: Kube, model_deployment: Callable[..., Object], planted: Object
 ) -> None:
     """With Warn, the model runs: this is the control that Triton would load it."""
     name = "planted"

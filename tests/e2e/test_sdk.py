@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from hack import cluster as local
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.kube import Kube, Object
 from tests.volumes import claim_manifest, volume_manifest
 from triton_operator.sdk import (
@@ -63,7 +63,7 @@ ANYTHING = settings(max_examples=150, deadline=None, suppress_health_check=[Heal
 
 
 @pytest.fixture(scope="module")
-def kubectl(node: Cluster) -> Iterator[KubeContext]:
+def kubectl(node: RunningCluster) -> Iterator[KubeContext]:
     """Put the node's kubectl on PATH, and return its context."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{local.tools()}:{os.environ['PATH']}")
@@ -72,7 +72,7 @@ def kubectl(node: Cluster) -> Iterator[KubeContext]:
 
 @pytest.fixture(scope="module")
 def deployed(
-    node: Cluster, kube: Kube, kubectl: KubeContext, model_deployment: Callable[..., Object]
+    node: RunningCluster, kube: Kube, kubectl: KubeContext, model_deployment: Callable[..., Object]
 ) -> Iterator[list[str]]:
     """Deploy the three models with the SDK; yield the reasons that were reported while waiting."""
     if node.host_path is None:

@@ -19,8 +19,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from hack.cluster.handle import Cluster
-from hack.images.builder import Image
+from hack.cluster.handle import RunningCluster
+from hack.images.builder import BuiltImage
 from tests.kube import Kube, Object
 from tests.paths import ROOT
 from tests.volumes import claim_manifest, volume_manifest
@@ -59,7 +59,7 @@ except RejectedError as error:
 
 
 @pytest.fixture(scope="module")
-def packages(node: Cluster, kube: Kube) -> Iterator[str]:
+def packages(node: RunningCluster, kube: Kube) -> Iterator[str]:
     """Create a claim for a volume with the packages that the SDK requires."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")
@@ -124,7 +124,7 @@ def account(kube: Kube) -> str:
 
 
 def test_a_pod_deploys_waits_infers_and_deletes(
-    kube: Kube, packages: str, account: str, images: dict[str, Image], model_deployment: Callable[..., Object]
+    kube: Kube, packages: str, account: str, images: dict[str, BuiltImage], model_deployment: Callable[..., Object]
 ) -> None:
     """The pod uses its namespace, the Service's name and its token."""
     spec = model_deployment("digits")["spec"]
@@ -139,7 +139,7 @@ def test_a_pod_deploys_waits_infers_and_deletes(
 
 
 def test_a_pod_is_a_caller_with_the_volume_of_the_page(
-    kube: Kube, packages: str, images: dict[str, Image], model_deployment: Callable[..., Object]
+    kube: Kube, packages: str, images: dict[str, BuiltImage], model_deployment: Callable[..., Object]
 ) -> None:
     """Its ServiceAccount has no permissions. A second container has the same volume, but without the token."""
     page = documented_pod(kube.namespace)
@@ -178,7 +178,7 @@ def ended(kube: Kube, name: str) -> str:
     return phase if phase in {"Succeeded", "Failed"} else ""
 
 
-def container(name: str, images: dict[str, Image], program: str, **variables: str) -> Object:
+def container(name: str, images: dict[str, BuiltImage], program: str, **variables: str) -> Object:
     """Return a container that runs the program with the packages of the claim."""
     variables["PYTHONPATH"] = "/opt/triton-operator:/packages:/opt/packages"
     return {

@@ -12,7 +12,7 @@ import pytest
 import tritonclient.grpc
 import tritonclient.http
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.kube import Kube, Object
 from tests.served import serve
 from tests.volumes import claimed_folder
@@ -36,7 +36,7 @@ def model(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_answers_are_those_of_eager_pytorch_over_http_and_grpc(model: str, node: Cluster, kube: Kube) -> None:
+def test_answers_are_those_of_eager_pytorch_over_http_and_grpc(model: str, node: RunningCluster, kube: Kube) -> None:
     service = model.replace("_", "-")
     with serve(node, kube, service) as served, served.http() as http, served.grpc() as grpc:
         report = verify(model, http, grpc)
@@ -44,7 +44,7 @@ def test_answers_are_those_of_eager_pytorch_over_http_and_grpc(model: str, node:
     assert report.passed, report.lines()
 
 
-def test_curl_gets_an_answer(node: Cluster, kube: Kube) -> None:
+def test_curl_gets_an_answer(node: RunningCluster, kube: Kube) -> None:
     request = {"inputs": [{"name": "INPUT__0", "shape": [1, 2], "datatype": "FP32", "data": [9, 10]}]}
     with serve(node, kube, "linear-regression") as served:
         answer = served.curl("v2/models/linear_regression/infer", "--fail", "--data", json.dumps(request))
@@ -59,7 +59,7 @@ def test_status_names_versions_and_digests(model: str, kube: Kube) -> None:
     assert entry["digest"].startswith("sha256:")
 
 
-def test_admin_apis_are_closed_to_everybody(node: Cluster, kube: Kube) -> None:
+def test_admin_apis_are_closed_to_everybody(node: RunningCluster, kube: Kube) -> None:
     with serve(node, kube, "digits") as served:
         assert served.status_code("v2/models/digits") == 200
         for path in ("v2/repository/index", "v2/logging", "v2/systemsharedmemory/status", "v2/models/digits/config"):
@@ -67,7 +67,7 @@ def test_admin_apis_are_closed_to_everybody(node: Cluster, kube: Kube) -> None:
             assert served.status_code(path, "--request", method) in {403, 404}, path
 
 
-def test_texts_and_truth_values_come_back_unchanged(node: Cluster, kube: Kube, echo: str) -> None:
+def test_texts_and_truth_values_come_back_unchanged(node: RunningCluster, kube: Kube, echo: str) -> None:
     flags = np.array([True, False, True])
     texts = np.array([text.encode() for text in TEXTS], dtype=np.object_)
     with serve(node, kube, echo) as served, served.http() as http, served.grpc() as grpc:
@@ -84,7 +84,7 @@ def test_texts_and_truth_values_come_back_unchanged(node: Cluster, kube: Kube, e
 
 
 @pytest.fixture
-def echo(node: Cluster, kube: Kube, model_deployment: Callable[..., Object]) -> Iterator[str]:
+def echo(node: RunningCluster, kube: Kube, model_deployment: Callable[..., Object]) -> Iterator[str]:
     """Serve the echo model from a claim."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.kube import Kube, Object
 from tests.served import serve
 from tests.volumes import claim_manifest, volume_manifest
@@ -20,7 +20,7 @@ CLAIM = "signature"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def claim(node: Cluster, kube: Kube) -> Iterator[None]:
+def claim(node: RunningCluster, kube: Kube) -> Iterator[None]:
     """Create a claim with only the model file, without config.pbtxt."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")
@@ -36,7 +36,7 @@ def claim(node: Cluster, kube: Kube) -> Iterator[None]:
 
 
 def test_a_model_is_served_by_its_signature_and_pinned_by_its_digest(
-    node: Cluster, kube: Kube, model_deployment: Callable[..., Object]
+    node: RunningCluster, kube: Kube, model_deployment: Callable[..., Object]
 ) -> None:
     """A correct digest is served from a copy; a wrong digest is not served. The folder has no config.pbtxt."""
     source = {"pvc": {"claimName": CLAIM}}

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import tritonclient.http
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from hack.cluster.native.layout import NODE_ADDRESS
 from hack.cluster.native.node import NativeCluster
-from hack.cluster.pki import Authority, Subject
+from hack.cluster.pki import CertificateSubject, ClusterAuthority
 from hack.images import pack
 from tests.kube import Kube, Object
 from tests.programs import build_before_tests
@@ -46,17 +46,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> ClusterAuthority:
     """Create the authority that signs the S3 server's certificate."""
-    return Authority(tmp_path_factory.mktemp("authority"))
+    return ClusterAuthority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="module")
-def s3(node: Cluster, tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[S3]:
+def s3(node: RunningCluster, tmp_path_factory: pytest.TempPathFactory, authority: ClusterAuthority) -> Iterator[S3]:
     """Start a server in the node's network, which pods reach at the node's address."""
     if not isinstance(node, NativeCluster):
         pytest.skip("only the native node has a network that a test can put a server into")
-    authority.issue("s3", Subject("s3", addresses=[NODE_ADDRESS]))
+    authority.issue("s3", CertificateSubject("s3", addresses=[NODE_ADDRESS]))
     folder = tmp_path_factory.mktemp("s3") / "data"
     for model, source in FOLDERS.items():
         shutil.copytree(source, folder / BUCKET / "team-a" / model)
@@ -67,7 +67,7 @@ def s3(node: Cluster, tmp_path_factory: pytest.TempPathFactory, authority: Autho
 
 
 @pytest.fixture(scope="module")
-def bucket(kube: Kube, s3: S3, authority: Authority) -> Object:
+def bucket(kube: Kube, s3: S3, authority: ClusterAuthority) -> Object:
     """Create the Secret and the ConfigMap of the bucket; return the bucket as a model repository."""
     secret = {"stringData": {"accessKeyId": ACCESS_KEY, "secretAccessKey": SECRET_KEY}}
     kube.apply(
@@ -85,7 +85,7 @@ def bucket(kube: Kube, s3: S3, authority: Authority) -> Object:
 
 
 @pytest.fixture(scope="module")
-def volume(node: Cluster, kube: Kube) -> Iterator[Object]:
+def volume(node: RunningCluster, kube: Kube) -> Iterator[Object]:
     """Create a claim with the models; return it as a model repository."""
     assert node.host_path
     for model, source in FOLDERS.items():
@@ -98,7 +98,7 @@ def volume(node: Cluster, kube: Kube) -> Iterator[Object]:
 
 
 def test_three_models_from_three_sources_in_each_of_two_deployments(
-    node: Cluster, kube: Kube, model_deployment: Callable[..., Object], bucket: Object, volume: Object
+    node: RunningCluster, kube: Kube, model_deployment: Callable[..., Object], bucket: Object, volume: Object
 ) -> None:
     """One pod has one model from each source; another pod has the same models from other sources."""
     image = model_deployment("digits")["spec"]["modelRepository"]
@@ -138,7 +138,7 @@ def test_a_source_that_refuses_or_is_not_trusted(
 
 
 def test_signed_models_are_served_from_a_claim_and_a_bucket_until_they_are_changed(
-    node: Cluster,
+    node: RunningCluster,
     kube: Kube,
     model_deployment: Callable[..., Object],
     bucket: Object,
@@ -175,7 +175,7 @@ def test_signed_models_are_served_from_a_claim_and_a_bucket_until_they_are_chang
 
 
 def test_an_encrypted_and_signed_model_is_served_from_memory(
-    node: Cluster, kube: Kube, model_deployment: Callable[..., Object], volume: Object, tmp_path: Path
+    node: RunningCluster, kube: Kube, model_deployment: Callable[..., Object], volume: Object, tmp_path: Path
 ) -> None:
     """The answers are those of the model in the clear; without the key, and with a wrong one, nothing is served."""
     signer, keyset = Signer(tmp_path), tmp_path / "keyset.json"
@@ -226,7 +226,7 @@ def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
 
 @pytest.fixture(scope="module")
 def private(
-    node: Cluster,
+    node: RunningCluster,
     kube: Kube,
     bucket: Object,
     volume: Object,
@@ -271,7 +271,7 @@ def _add_changed_models(folder: Path, keys: Keyset, signer: Signer) -> None:
 
 
 def test_encrypted_models_from_each_source_answer_as_in_the_clear(
-    node: Cluster,
+    node: RunningCluster,
     kube: Kube,
     model_deployment: Callable[..., Object],
     private: dict[str, Callable[[str], Object]],
@@ -339,7 +339,7 @@ def _models_from(*repositories: Object) -> list[Object]:
     return [{"name": model, "modelRepository": repository} for model, repository in pairs]
 
 
-def _host_path(node: Cluster) -> Path:
+def _host_path(node: RunningCluster) -> Path:
     assert node.host_path
     return node.host_path
 

@@ -17,7 +17,7 @@ import yaml
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.kube import Kube, Object
 from tests.served import serve
 from training import REPOSITORY, bert_texts, chinese_texts, text_data, token_tagger, torchscript
@@ -46,7 +46,9 @@ def served(kube: Kube, model_deployment: Callable[..., Object]) -> None:
 
 
 @pytest.fixture(params=PROTOCOLS)
-def ask(request: pytest.FixtureRequest, node: Cluster, kube: Kube) -> Iterator[Callable[[str, list[str]], Answer]]:
+def ask(
+    request: pytest.FixtureRequest, node: RunningCluster, kube: Kube
+) -> Iterator[Callable[[str, list[str]], Answer]]:
     """Yield a function that sends texts to an ensemble over one of the protocols."""
     with _client(node, kube, request.param) as client:
         yield client
@@ -97,13 +99,13 @@ def test_texts_of_any_length_are_answered(ask: Callable[[str, list[str]], Answer
 
 
 @pytest.mark.parametrize("name", ENSEMBLES)
-def test_invalid_utf8_is_rejected_with_one_sentence(name: str, node: Cluster, kube: Kube) -> None:
+def test_invalid_utf8_is_rejected_with_one_sentence(name: str, node: RunningCluster, kube: Kube) -> None:
     with _client(node, kube, Protocol.GRPC) as ask, pytest.raises(InferenceServerException, match="text is not UTF-8"):
         ask(name, [b"\xff\xfe"])  # type: ignore[list-item]
 
 
 @contextmanager
-def _client(node: Cluster, kube: Kube, protocol: Protocol) -> Iterator[Callable[[str, list[str]], Answer]]:
+def _client(node: RunningCluster, kube: Kube, protocol: Protocol) -> Iterator[Callable[[str, list[str]], Answer]]:
     with serve(node, kube, "texts") as served:
         connect = served.grpc if protocol is Protocol.GRPC else served.http
         with connect() as client:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hack.cluster import tools
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.kube import Kube, Object
 from tests.proxy.http2 import PREFACE
 from tests.served import Served, serve
@@ -47,7 +47,7 @@ def deployed(kube: Kube, model_deployment: Callable[..., Object]) -> Object:
 
 
 @pytest.fixture
-def served(node: Cluster, kube: Kube) -> Iterator[Served]:
+def served(node: RunningCluster, kube: Kube) -> Iterator[Served]:
     with serve(node, kube, NAME) as served:
         assert served.tls, "the status has no https address"
         yield served
@@ -62,7 +62,7 @@ def test_results_over_tls_equal_those_of_pytorch(served: Served) -> None:
 
 @pytest.mark.parametrize("protocol", list(Protocol))
 def test_the_sdk_finds_the_authorities_by_the_name_of_the_deployment(
-    protocol: Protocol, node: Cluster, kube: Kube, monkeypatch: pytest.MonkeyPatch
+    protocol: Protocol, node: RunningCluster, kube: Kube, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{tools('kubectl')}:{os.environ['PATH']}")
     context = KubeContext(str(node.kubeconfig))
@@ -72,7 +72,7 @@ def test_the_sdk_finds_the_authorities_by_the_name_of_the_deployment(
 
 
 def test_curl_trusts_the_bundle_that_tritonctl_prints(
-    node: Cluster, kube: Kube, served: Served, tmp_path: Path
+    node: RunningCluster, kube: Kube, served: Served, tmp_path: Path
 ) -> None:
     environment = {**os.environ, "KUBECONFIG": str(node.kubeconfig), "PATH": f"{tools('kubectl')}:{os.environ['PATH']}"}
     command = [shutil.which("tritonctl") or "tritonctl", "ca", NAME, "--namespace", kube.namespace]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.kube import Kube, Object
 from tests.served import Served, serve
 
@@ -36,7 +36,7 @@ class Answers:
 
 
 def test_plain_clients_are_served_until_clients_with_tls_are(
-    node: Cluster, kube: Kube, model_deployment: Callable[..., Object]
+    node: RunningCluster, kube: Kube, model_deployment: Callable[..., Object]
 ) -> None:
     kube.apply(model_deployment(NAME, privacy={"tls": {"mode": "Disabled"}}))
     kube.wait_ready(NAME)

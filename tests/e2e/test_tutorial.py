@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hack import cluster as local
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from tests.kube import Kube
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,9 @@ def script(parts: list[tuple[str, str]]) -> str:
 
 
 @pytest.fixture
-def workshop(node: Cluster, operator: str, in_namespace: Callable[[str], Kube], tmp_path: Path) -> Iterator[Path]:
+def workshop(
+    node: RunningCluster, operator: str, in_namespace: Callable[[str], Kube], tmp_path: Path
+) -> Iterator[Path]:
     """Create a folder with links to the checkout's files, so that the reader's files do not change the checkout."""
     del operator
     for entry in ROOT.iterdir():

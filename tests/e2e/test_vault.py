@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from hack.cluster.native.layout import NODE_ADDRESS
 from hack.cluster.native.node import NativeCluster
 from tests.certificates import Authority
@@ -55,7 +55,7 @@ CHART_WORD = b"kind: Deployment"
 
 
 @pytest.fixture(scope="module")
-def company(node: Cluster, kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+def company(node: RunningCluster, kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     """Encrypt the models onto a claim: with keys that the vault wraps, and again with a keyset in a file."""
     if not isinstance(node, NativeCluster):
         pytest.skip("a host outside can be added to the native node only")
@@ -73,7 +73,7 @@ def company(node: Cluster, kube: Kube, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def kept(
-    node: Cluster, operator: str, kube: Kube, company: Company, model_deployment: Callable[..., Object]
+    node: RunningCluster, operator: str, kube: Kube, company: Company, model_deployment: Callable[..., Object]
 ) -> KeptData:
     """Create the deployment, which the vault denies the key, because its role is for another ServiceAccount."""
     assert isinstance(node, NativeCluster)
@@ -137,7 +137,7 @@ def test_a_pod_that_is_killed_while_it_decrypts_leaves_no_plaintext(
 
 
 def test_it_serves_and_neither_the_plaintext_nor_a_key_is_kept(
-    node: Cluster, kube: Kube, company: Company, kept: KeptData
+    node: RunningCluster, kube: Kube, company: Company, kept: KeptData
 ) -> None:
     """The keys are nowhere on the node, because the vault unwraps them into the memory of `prepare` only."""
     assert_correct(node, kube)
@@ -189,7 +189,9 @@ def test_its_pods_reach_what_the_control_vault_egress_says(kube: Kube, company: 
     kube.delete("networkpolicy", "opening")
 
 
-def test_the_key_of_a_secret_is_only_in_the_secret(node: Cluster, kube: Kube, company: Company, kept: KeptData) -> None:
+def test_the_key_of_a_secret_is_only_in_the_secret(
+    node: RunningCluster, kube: Kube, company: Company, kept: KeptData
+) -> None:
     """The search finds it there: in the object, in the storage of the API server, and in the volume of `prepare`."""
     content = company.keysets[0]
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "model-keys"}}
@@ -237,7 +239,7 @@ def test_nothing_is_left_after_an_eviction_and_after_the_deletion(kube: Kube, ke
     assert places_with([CANARY], kept, ON_DISKS) == set()  # Not in memory either.
 
 
-def assert_correct(node: Cluster, kube: Kube) -> None:
+def assert_correct(node: RunningCluster, kube: Kube) -> None:
     """The predictions are those of the model's card, which were made in the clear."""
     with serve(node, kube, NAME) as served, served.http() as http, served.grpc() as grpc:
         report = verify("digits", http, grpc)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hack.cluster.pki import Authority, Subject
+from hack.cluster.pki import CertificateSubject, ClusterAuthority
 from tests.programs import build_before_tests
 from tests.s3_server import S3, s3_server
 from triton_operator.prepare.fetch import retry_budget as patience
@@ -32,14 +32,14 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 
 
 @pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> ClusterAuthority:
     """Create a private authority."""
-    return Authority(tmp_path_factory.mktemp("authority"))
+    return ClusterAuthority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="session")
-def s3_tls(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[S3]:
-    authority.issue("s3", Subject("s3", addresses=["127.0.0.1"]))
+def s3_tls(tmp_path_factory: pytest.TempPathFactory, authority: ClusterAuthority) -> Iterator[S3]:
+    authority.issue("s3", CertificateSubject("s3", addresses=["127.0.0.1"]))
     with s3_server(tmp_path_factory.mktemp("s3-tls") / "data", authority.folder / "s3.crt") as server:
         _fill(server)
         yield server

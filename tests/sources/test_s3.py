@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hack.cluster.pki import Authority, Subject
+from hack.cluster.pki import CertificateSubject, ClusterAuthority
 from tests.downloads import fetched, refused
 from tests.s3_server import ACCESS_KEY, BUCKET, S3, SECRET_KEY, s3_server
 from tests.web_server import Answer, web_server
@@ -50,7 +50,9 @@ def test_only_the_requested_models_are_fetched(s3: S3, tmp_path: Path, secret: s
     assert fetched(s3.download(tmp_path / "source", "digits", prefix=prefix, credentials=secret)) == DIGITS
 
 
-def test_over_tls_with_a_private_authority(s3_tls: S3, tmp_path: Path, authority: Authority, secret: str) -> None:
+def test_over_tls_with_a_private_authority(
+    s3_tls: S3, tmp_path: Path, authority: ClusterAuthority, secret: str
+) -> None:
     download = s3_tls.download(tmp_path / "source", "digits", credentials=secret)
     error = refused(download)
     assert error.reason == Reason.SOURCE_UNTRUSTED
@@ -203,11 +205,11 @@ def test_a_server_that_is_started_again_is_waited_for(
 
 
 def test_the_identity_of_the_pod_is_used_where_there_is_no_secret(
-    s3_tls: S3, tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    s3_tls: S3, tmp_path: Path, authority: ClusterAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on AWS, the ServiceAccount token is exchanged for keys over TLS; the keys sign the requests."""
     (tmp_path / "token").write_text("token-of-the-pod")
-    authority.issue("sts", Subject("sts", addresses=["127.0.0.1"]))
+    authority.issue("sts", CertificateSubject("sts", addresses=["127.0.0.1"]))
     with web_server(certificate=authority.folder / "sts.crt") as sts:
         sts.answer = lambda request: Answer(200, IDENTITY.encode())
         monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hack.cluster.failures import LocalClusterError
 from hack.cluster.handle import kubectl_command, kubectl_output
 from hack.cluster.native.layout import NODE_NAME
-from hack.cluster.process import Child
+from hack.cluster.process import ChildProcess
+from hack.failures import LocalClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,7 +41,7 @@ def offered(node: NativeCluster, counts: Mapping[str, int]) -> Iterator[None]:
     plugin = [sys.executable, "-m", "hack.cluster.native.device_plugin", _SOCKETS]
     devices = [f"{resource}={count}" for resource, count in counts.items()]
     environment = {**os.environ, "PYTHONPATH": str(_REPOSITORY)}
-    child = Child([*inside, *plugin, *devices], node.layout.logs / "device-plugin.log", environment)
+    child = ChildProcess([*inside, *plugin, *devices], node.layout.logs / "device-plugin.log", environment)
     try:
         child.await_ready(lambda: _are_allocatable(node, counts), _SECONDS)
         yield

@@ -9,18 +9,18 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
-from hack.cluster.failures import LocalClusterError
 from hack.cluster.native.layout import CONTAINERD_SOCKET
+from hack.failures import LocalClusterError
 from hack.progress import step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from hack.cluster.image import Image
+    from hack.cluster.image import LoadableImage
 
 
-def import_images(supervisor: int, programs: Path, images: Iterable[Image]) -> None:
+def import_images(supervisor: int, programs: Path, images: Iterable[LoadableImage]) -> None:
     """Import those of `images` that are missing; `supervisor` is the node's process ID.
 
     Raises LocalClusterError if an archive is missing, cannot be imported, or contains another reference.
@@ -64,7 +64,7 @@ def is_complete(reference: str, present: dict[str, str]) -> bool:
     return reference in present and by_digest(reference, present[reference]) in present
 
 
-def _import(ctr: list[str], image: Image) -> None:
+def _import(ctr: list[str], image: LoadableImage) -> None:
     if not image.archive.is_file():
         msg = f"the archive of image {image.name}, {image.archive}, is missing: build it again"
         raise LocalClusterError(msg)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hack.cluster.commands import SERVICE_CIDR
-from hack.cluster.failures import LocalClusterError
 from hack.cluster.native.layout import NODE_ADDRESS, SHARE_IN_NODE
+from hack.failures import LocalClusterError
 
 if TYPE_CHECKING:
     from hack.cluster.native.layout import Layout

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hack.cluster.commands import Endpoints
+from hack.cluster.commands import ControlPlaneEndpoints
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,9 +46,9 @@ class Layout:
         return self.root / "live"
 
     @property
-    def endpoints(self) -> Endpoints:
+    def endpoints(self) -> ControlPlaneEndpoints:
         """The endpoints that the control plane's command lines need."""
-        return Endpoints(
+        return ControlPlaneEndpoints(
             pki=self.live / "pki",
             data=self.live / "data",
             address=NODE_ADDRESS,

@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hack.cache import cache_dir, cache_place, locked
-from hack.cluster.failures import LocalClusterError
 from hack.cluster.handle import kubectl_command, kubectl_output
 from hack.cluster.native import preflight, record
 from hack.cluster.native.images import import_images, stored
 from hack.cluster.native.layout import SHARE_IN_NODE, Layout
 from hack.cluster.native.stop import clear, node_processes, stop
-from hack.cluster.programs import are_built, tools
+from hack.failures import LocalClusterError
+from hack.programs.catalogue import are_built, tools
 from hack.progress import say, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hack.cluster.image import Image
+    from hack.cluster.image import LoadableImage
     from hack.cluster.native.record import RunRecord
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
@@ -67,7 +67,7 @@ class NativeCluster:
         """The folder of programs that the node was started with."""
         return Path(self.record.programs)
 
-    def load_images(self, images: Iterable[Image]) -> None:
+    def load_images(self, images: Iterable[LoadableImage]) -> None:
         """Import the missing images; each can then be used by tag, by digest and as `latest`."""
         _require_root("importing images")
         import_images(self.record.supervisor, self.programs, images)
@@ -164,8 +164,7 @@ def status() -> dict[str, dict[str, Any]]:
 
 
 def _start(paths: Layout) -> NativeCluster:
-    # Imported late: the images are built by programs that this package provides, and a start needs packages that are
-    # not installed yet when the preflight runs.
+    # Imported late: they need packages that are not installed yet when the preflight runs.
     from hack.cluster.native.start import start
     from hack.images import build
 

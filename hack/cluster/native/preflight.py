@@ -13,7 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from hack.cluster.failures import MachineError
+from hack.failures import MachineError
 
 _GIB = 1024**3
 _BUILD_DISK_GIB, _RUN_DISK_GIB = 12, 4
@@ -27,7 +27,7 @@ _ELSE = "or use another cluster: CLUSTER=kind with a container engine, CLUSTER=c
 
 
 @dataclass(frozen=True)
-class Machine:
+class NodeMachine:
     """The relevant properties of the machine; sizes in GiB."""
 
     user_id: int
@@ -40,10 +40,10 @@ class Machine:
     missing_namespaces: tuple[str, ...] = ()
 
 
-def look(cache: Path, *, built: bool) -> Machine:
+def look(cache: Path, *, built: bool) -> NodeMachine:
     """Read the properties; if the node's programs are `built`, less disk space is required."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
-    return Machine(
+    return NodeMachine(
         user_id=os.geteuid(),
         capabilities=int(status["CapEff"].strip(), 16),
         free_disk=shutil.disk_usage(_existing(cache)).free / _GIB,
@@ -55,7 +55,7 @@ def look(cache: Path, *, built: bool) -> Machine:
     )
 
 
-def findings(machine: Machine) -> list[str]:
+def findings(machine: NodeMachine) -> list[str]:
     """Return the missing requirements, each with its solution; empty if the machine is suitable."""
     problems = [*lacking_rights(machine), *_space(machine)]
     problems.extend(
@@ -73,7 +73,7 @@ def require(problems: list[str]) -> None:
         raise MachineError("this machine cannot run a native node:\n" + "\n".join(f"  - {each}" for each in problems))
 
 
-def lacking_rights(machine: Machine) -> list[str]:
+def lacking_rights(machine: NodeMachine) -> list[str]:
     """Return the missing permissions of the calling user; commands that use a running node require them too."""
     if machine.user_id != 0:
         return [f"root is required (user id is {machine.user_id}): run it with `sudo -E`, {_ELSE}"]
@@ -83,7 +83,7 @@ def lacking_rights(machine: Machine) -> list[str]:
     return []
 
 
-def _space(machine: Machine) -> list[str]:
+def _space(machine: NodeMachine) -> list[str]:
     problems = []
     required = _RUN_DISK_GIB if machine.built else _BUILD_DISK_GIB
     if machine.free_disk < required:

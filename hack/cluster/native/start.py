@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from hack.cache import cache_dir
 from hack.cluster import credentials, pki
-from hack.cluster.failures import StartError
 from hack.cluster.handle import kubectl_command
 from hack.cluster.kubeconfig import write_kubeconfig
 from hack.cluster.native import preflight, record
@@ -31,12 +30,13 @@ from hack.cluster.native.layout import NODE_ADDRESS, NODE_NAME
 from hack.cluster.native.stop import clear, stop
 from hack.cluster.process import log_end
 from hack.cluster.readiness import FIRST_SERVICE_ACCOUNT, api_answers
+from hack.failures import StartError
 from hack.progress import step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hack.cluster.image import Image
+    from hack.cluster.image import LoadableImage
     from hack.cluster.native.layout import Layout
     from hack.cluster.native.record import RunRecord
 
@@ -47,7 +47,7 @@ _PREFERRED_PORT = 16443
 _TOO_MANY_RESTARTS = 8
 
 
-def start(layout: Layout, programs: Path, pause: Image, dns: Image) -> RunRecord:
+def start(layout: Layout, programs: Path, pause: LoadableImage, dns: LoadableImage) -> RunRecord:
     """Return the record of a complete node; start one if none is running, or complete an interrupted start.
 
     Raises StartError with the component that does not become ready and the end of its log.
@@ -62,7 +62,7 @@ def start(layout: Layout, programs: Path, pause: Image, dns: Image) -> RunRecord
     return run
 
 
-def _launch(layout: Layout, programs: Path, pause: Image) -> RunRecord:
+def _launch(layout: Layout, programs: Path, pause: LoadableImage) -> RunRecord:
     preflight.require(preflight.try_kernel(cache_dir(), programs))
     stop(layout)
     clear(layout)
@@ -94,12 +94,12 @@ def _write_credentials(layout: Layout) -> None:
     at, server = layout.endpoints, f"https://{API_TARGET}"
     authority = credentials.write_control_plane_files(at, server)
     subjects = {
-        KUBELET_CLIENT: pki.Subject(KUBELET_CLIENT),
-        "kubelet": pki.Subject(
+        KUBELET_CLIENT: pki.CertificateSubject(KUBELET_CLIENT),
+        "kubelet": pki.CertificateSubject(
             f"system:node:{NODE_NAME}", groups=("system:nodes",), hosts=(NODE_NAME,), addresses=(NODE_ADDRESS,)
         ),
-        "kube-proxy": pki.Subject("system:kube-proxy"),
-        POLICY_ENFORCER: pki.Subject(POLICY_ENFORCER),
+        "kube-proxy": pki.CertificateSubject("system:kube-proxy"),
+        POLICY_ENFORCER: pki.CertificateSubject(POLICY_ENFORCER),
     }
     for name, subject in subjects.items():
         authority.issue(name, subject)
@@ -150,7 +150,7 @@ def _spawn(layout: Layout, programs: Path, listener: int) -> int:
     raise StartError(f"the node's namespaces could not be made. {log_end(layout.logs / 'supervisor.log')}")
 
 
-def _finish(layout: Layout, programs: Path, pause: Image, dns: Image, run: RunRecord) -> None:
+def _finish(layout: Layout, programs: Path, pause: LoadableImage, dns: LoadableImage, run: RunRecord) -> None:
     kubectl = kubectl_command(programs, layout.kubeconfig)
     with step("import the node's own images"):
         _await(layout, run, "containerd", lambda: _is_open(layout, "containerd"))

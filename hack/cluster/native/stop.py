@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hack.cluster.failures import LocalClusterError
 from hack.cluster.native.isolation import remove_control_groups
+from hack.failures import LocalClusterError
 
 if TYPE_CHECKING:
     from hack.cluster.native.layout import Layout

@@ -35,7 +35,7 @@ _SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
 
 
 @dataclass
-class State:
+class ComponentState:
     """The supervisor's state of one component."""
 
     component: Component
@@ -62,14 +62,14 @@ def pause_before_restart(failures: int) -> float:
     return min(_FIRST_PAUSE_SECONDS * 2.0 ** (failures - 1), _LONGEST_PAUSE_SECONDS)
 
 
-class Supervisor:
+class NodeSupervisor:
     """Keeps a set of components running until it is stopped."""
 
     def __init__(self, layout: Layout, programs: Path, components: Iterable[Component]) -> None:
         """Prepare to run `components`, whose programs are in `programs`."""
         self._layout = layout
         self._programs = programs
-        self._states = {component.name: State(component) for component in components}
+        self._states = {component.name: ComponentState(component) for component in components}
         self._written = ""
 
     def run(self) -> None:
@@ -92,7 +92,7 @@ class Supervisor:
             if state.pid is None and not waits and now >= state.start_after:
                 self._start(state)
 
-    def _start(self, state: State) -> None:
+    def _start(self, state: ComponentState) -> None:
         component = state.component
         with (self._layout.logs / f"{component.name}.log").open("ab") as log:
             process = subprocess.Popen(
@@ -154,7 +154,7 @@ class Supervisor:
             self._collect_ended()
 
 
-def _note_end(state: State, status: int) -> None:
+def _note_end(state: ComponentState, status: int) -> None:
     now = time.monotonic()
     state.failures = 1 if now - state.started > _STEADY_SECONDS else state.failures + 1
     state.pid, state.open = None, False
@@ -192,7 +192,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     layout = Layout(root)
     isolate(layout, programs / "ip")
-    Supervisor(layout, programs, node_components(layout, programs, listener)).run()
+    NodeSupervisor(layout, programs, node_components(layout, programs, listener)).run()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 // a symbolic link), as busybox does. One binary shares the compiled Kubernetes
 // libraries, which halves build time and disk against six separate ones.
 //
-// hack/cluster/gobuild.py builds it and makes the links.
+// hack/programs/gobuild.py builds it and makes the links.
 package main
 
 import (

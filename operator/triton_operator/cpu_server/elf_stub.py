@@ -64,7 +64,7 @@ def stub_library(name: str, symbols: Iterable[Symbol], machine: int = X86_64) ->
         versions.append(name)  # NVIDIA's version node has the library's name, in addition to the base entry.
     strings = Strings()
     body = RETURN_35[machine]
-    image = Image()
+    image = ElfImage()
     hash_at = image.append(_hash_table([symbol.name for symbol in ordered]))
     names = [strings.add(symbol.name) for symbol in ordered]
     symbols_at = image.append(b"\0" * SYMBOL.size * (len(ordered) + 1))
@@ -85,7 +85,7 @@ def stub_library(name: str, symbols: Iterable[Symbol], machine: int = X86_64) ->
     return image.finish(machine, b"".join(DYNAMIC_ENTRY.pack(*entry) for entry in dynamic))
 
 
-class Image:
+class ElfImage:
     """The read-only part of the file, appended part by part; its addresses equal its file offsets."""
 
     def __init__(self) -> None:

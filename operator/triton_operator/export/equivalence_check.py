@@ -13,7 +13,7 @@ import torch
 
 from triton_operator.export.drawing import drawn_arguments, generator, uniform_arguments
 from triton_operator.export.errors import ExportError
-from triton_operator.export.forward_runs import Forward, Run, call_forward, record_run
+from triton_operator.export.forward_runs import Forward, ForwardRun, call_forward, record_run
 from triton_operator.export.naming import choose_input_names, choose_output_names
 from triton_operator.export.rows import check_row_counts, check_rows, check_twice
 from triton_operator.export.state import check_state
@@ -46,7 +46,7 @@ class RecordedRuns(NamedTuple):
     """The runs of the module, and the signature that fits all of them."""
 
     signature: Signature
-    runs: tuple[Run, ...]
+    runs: tuple[ForwardRun, ...]
 
 
 class Comparison(NamedTuple):
@@ -54,7 +54,7 @@ class Comparison(NamedTuple):
 
     signature: Signature
     difference: float
-    runs: tuple[Run, ...]
+    runs: tuple[ForwardRun, ...]
 
 
 def record_runs(
@@ -106,7 +106,7 @@ def compare(recorded: RecordedRuns, compiled: Forward, options: ExportOptions) -
     return max(_compare(each, compiled, options.tolerance) for each in recorded.runs)
 
 
-def _generated_runs(module: Forward, examples: Sequence[Sequence[Value]], max_batch_size: int) -> Iterator[Run]:
+def _generated_runs(module: Forward, examples: Sequence[Sequence[Value]], max_batch_size: int) -> Iterator[ForwardRun]:
     """Run the module on generated values and batch sizes; inputs that the module rejects are skipped.
 
     Generated numbers may be invalid, for example as an index. This is not an error of the exported form.
@@ -123,7 +123,7 @@ def _generated_runs(module: Forward, examples: Sequence[Sequence[Value]], max_ba
                     continue
 
 
-def _compare(run: Run, compiled: Forward, tolerance: float) -> float:
+def _compare(run: ForwardRun, compiled: Forward, tolerance: float) -> float:
     """Compare one run with the same number of rows; raises ExportError."""
     furthest = difference(run.outputs, call_forward(compiled, run.arguments, "the compiled module returned"))
     if not furthest <= tolerance:

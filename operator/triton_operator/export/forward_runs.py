@@ -23,16 +23,16 @@ Forward = Callable[..., object]
 """A callable with the arguments of forward()."""
 
 
-class Run(NamedTuple):
+class ForwardRun(NamedTuple):
     """The arguments of forward(), and the outputs of the module for them."""
 
     arguments: Sequence[Value]
     outputs: Sequence[Value]
 
 
-def record_run(module: Forward, arguments: Sequence[Value]) -> Run:
+def record_run(module: Forward, arguments: Sequence[Value]) -> ForwardRun:
     """Run the module and return its arguments with its outputs; raises ExportError."""
-    return Run(arguments, call_forward(module, arguments, "forward() returned"))
+    return ForwardRun(arguments, call_forward(module, arguments, "forward() returned"))
 
 
 def call_forward(module: Forward, arguments: Sequence[Value], who: str) -> list[Value]:

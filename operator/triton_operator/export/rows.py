@@ -16,7 +16,7 @@ from triton_operator.export.errors import ExportError
 from triton_operator.export.forward_runs import (
     Float64Module,
     Forward,
-    Run,
+    ForwardRun,
     call_forward,
     describe_difference,
     record_run,
@@ -42,7 +42,7 @@ _ADVICE = (
 )
 
 
-def check_row_counts(run: Run, names: Sequence[str]) -> None:
+def check_row_counts(run: ForwardRun, names: Sequence[str]) -> None:
     """Check that every output has as many rows as the inputs; raises ExportError."""
     rows = {rows_of(each) for each in run.arguments}
     if len(rows) > 1 or 0 in rows:
@@ -53,7 +53,7 @@ def check_row_counts(run: Run, names: Sequence[str]) -> None:
             raise _no_batch(f"output {name} has {_shown(value)} for {expected} row{'s' * (expected > 1)}")
 
 
-def check_twice(module: Forward, run: Run, names: Sequence[str]) -> None:
+def check_twice(module: Forward, run: ForwardRun, names: Sequence[str]) -> None:
     """Check that a batch of twice the size gives twice the rows; raises ExportError.
 
     This detects modules with a fixed batch size, and modules that sum over the batch.
@@ -67,14 +67,16 @@ def check_twice(module: Forward, run: Run, names: Sequence[str]) -> None:
             )
 
 
-def check_rows(module: Forward, batches: Sequence[Run], names: Sequence[str], tolerance: float, most: int) -> list[Run]:
+def check_rows(
+    module: Forward, batches: Sequence[ForwardRun], names: Sequence[str], tolerance: float, most: int
+) -> list[ForwardRun]:
     """Run rows alone and together with others; return the runs on single rows.
 
     Raises ExportError if the output of a row depends on other rows.
     """
     reference = Float64Module(module)
     few = min(most, _MOST_ROWS)
-    alone: list[Run] = []
+    alone: list[ForwardRun] = []
     for batch in batches:
         first = batch if rows_of(batch.arguments[0]) <= few else record_run(module, _rows(batch.arguments, 0, few))
         alone += _check_alone(module, first, range(rows_of(first.arguments[0])), names, tolerance, reference)
@@ -89,7 +91,7 @@ def check_rows(module: Forward, batches: Sequence[Run], names: Sequence[str], to
     return alone
 
 
-def _largest(module: Forward, example: Run, rows: int) -> Run:
+def _largest(module: Forward, example: ForwardRun, rows: int) -> ForwardRun:
     """Repeat the rows of an example up to `rows`; raises ExportError."""
     times = -(-rows // rows_of(example.arguments[0]))
     try:
@@ -103,14 +105,14 @@ def _largest(module: Forward, example: Run, rows: int) -> Run:
 
 def _check_alone(
     module: Forward,
-    batch: Run,
+    batch: ForwardRun,
     chosen: Iterable[int],
     names: Sequence[str],
     tolerance: float,
     reference: Float64Module,
-) -> list[Run]:
+) -> list[ForwardRun]:
     rows = rows_of(batch.arguments[0])
-    found: list[Run] = []
+    found: list[ForwardRun] = []
     for row in chosen:
         arguments = _rows(batch.arguments, row, 1)
         try:
@@ -179,10 +181,10 @@ def _others(
     yield [each[place : place + 1] * most if isinstance(each, list) else each[[place] * most] for each in first]
 
 
-def _try_run(module: Forward, arguments: Sequence[Value]) -> Run | None:
+def _try_run(module: Forward, arguments: Sequence[Value]) -> ForwardRun | None:
     """Run the module; None if it rejects generated inputs, for example because a number is not a valid index."""
     try:
-        return Run(arguments, call_forward(module, arguments, "forward() returned"))
+        return ForwardRun(arguments, call_forward(module, arguments, "forward() returned"))
     except ExportError:
         return None
 

@@ -15,7 +15,7 @@ import torch
 
 from triton_operator.export.equivalence_check import Comparison, ExportOptions
 from triton_operator.export.errors import ExportError
-from triton_operator.export.forward_runs import Run
+from triton_operator.export.forward_runs import ForwardRun
 from triton_operator.export.tensors import Value, difference
 from triton_operator.triton.model_file.signature import TensorSpec
 
@@ -54,7 +54,9 @@ def _wait_ready(client: Any, name: str, version: str, url: str) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _send(client: Any, http: Any, options: ExportOptions, comparison: Comparison, run: Run, version: str) -> float:
+def _send(
+    client: Any, http: Any, options: ExportOptions, comparison: Comparison, run: ForwardRun, version: str
+) -> float:
     """Send one request and compare its outputs."""
     signature = comparison.signature
     batched = signature.max_batch_size > 0

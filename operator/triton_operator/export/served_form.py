@@ -24,7 +24,7 @@ from triton_operator import cpu_server
 from triton_operator.export.drawing import zeros
 from triton_operator.export.equivalence_check import RecordedRuns
 from triton_operator.export.errors import ExportError
-from triton_operator.export.forward_runs import Float64Module, Forward, Run, call_forward, describe_difference
+from triton_operator.export.forward_runs import Float64Module, Forward, ForwardRun, call_forward, describe_difference
 from triton_operator.export.tensors import difference
 from triton_operator.export.tolerance import for_another_order
 from triton_operator.export.torch_message import sentence
@@ -48,7 +48,7 @@ _MOST_SECONDS = 900
 class _Check(NamedTuple):
     path: Path
     module: Forward
-    runs: tuple[Run, ...]
+    runs: tuple[ForwardRun, ...]
     signature: Signature
     tolerance: float
 
@@ -94,7 +94,7 @@ def _prepared(path: Path, signature: Signature) -> Any:
             raise ExportError(f"the module {error} for zeros, which the warm-up sends; {_NOT_EMPTY}") from error
 
 
-def _compare(served: Forward, run: Run, check: _Check, reference: Float64Module) -> float:
+def _compare(served: Forward, run: ForwardRun, check: _Check, reference: Float64Module) -> float:
     try:
         outputs = call_forward(served, run.arguments, "the served form returned")
     except ExportError as error:
@@ -113,7 +113,7 @@ def _compare(served: Forward, run: Run, check: _Check, reference: Float64Module)
     return by
 
 
-def _is_rounding(run: Run, outputs: Any, tolerance: float, reference: Float64Module) -> bool:
+def _is_rounding(run: ForwardRun, outputs: Any, tolerance: float, reference: Float64Module) -> bool:
     exact = reference.call(run.arguments)
     if exact is None or len(exact) != len(outputs):
         return False

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from triton_operator.export.errors import ExportError
-from triton_operator.export.forward_runs import Forward, Run, call_forward, describe_difference
+from triton_operator.export.forward_runs import Forward, ForwardRun, call_forward, describe_difference
 from triton_operator.export.tensors import difference
 
 _TURNS = 2
@@ -31,7 +31,7 @@ _SETS = re.compile(r'prim::SetAttr\[name="(\w+)"\]')
 _WHO = "forward() returned"
 
 
-def check_state(module: Forward, runs: Sequence[Run], names: Sequence[str], tolerance: float) -> None:
+def check_state(module: Forward, runs: Sequence[ForwardRun], names: Sequence[str], tolerance: float) -> None:
     """Repeat each run twice in a row, and again after the others; raises ExportError if an output changes."""
     held, drawn = _held(module), torch.get_rng_state()
     _take_turns(module, runs, names, tolerance, held, _TURNS)
@@ -41,7 +41,7 @@ def check_state(module: Forward, runs: Sequence[Run], names: Sequence[str], tole
 
 def _take_turns(
     module: Forward,
-    runs: Sequence[Run],
+    runs: Sequence[ForwardRun],
     names: Sequence[str],
     tolerance: float,
     held: dict[str, Any],
@@ -66,7 +66,7 @@ def _take_turns(
         )
 
 
-def _same_when_seeded(module: Forward, run: Run, tolerance: float) -> bool:
+def _same_when_seeded(module: Forward, run: ForwardRun, tolerance: float) -> bool:
     """Whether the random seed determines the outputs."""
     state = torch.get_rng_state()
     outputs = []

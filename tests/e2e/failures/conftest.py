@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from hack.install import make_namespace
 from tests.e2e.failures.broken_models import write_broken_models
 from tests.kube import Kube, Object
@@ -27,7 +27,7 @@ Wrong = Callable[..., str]
 
 
 @pytest.fixture(scope="package")
-def kube(node: Cluster, operator: str, in_namespace: Callable[[str], Kube]) -> Iterator[Kube]:
+def kube(node: RunningCluster, operator: str, in_namespace: Callable[[str], Kube]) -> Iterator[Kube]:
     created = in_namespace(NAMESPACE)
     created.wait_for_deletion()
     make_namespace(node, NAMESPACE)
@@ -49,7 +49,7 @@ def wrong(kube: Kube, model_deployment: Callable[..., Object]) -> Wrong:
 
 
 @pytest.fixture(scope="package")
-def claim(node: Cluster, kube: Kube) -> Iterator[Callable[..., str]]:
+def claim(node: RunningCluster, kube: Kube) -> Iterator[Callable[..., str]]:
     """Return a function that creates a claim; with `fill`, its volume contains the models that `fill` writes."""
     if node.host_path is None:
         pytest.skip("this cluster has no folder that tests can fill")

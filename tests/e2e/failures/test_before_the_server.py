@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from hack.install import make_namespace
 from tests.e2e.failures.conftest import Wrong, good_models
 from tests.kube import Kube, Object
@@ -162,7 +162,7 @@ def test_a_namespace_that_admits_no_such_pod(
     rule: Object,
     reason: str,
     sentence: str,
-    node: Cluster,
+    node: RunningCluster,
     in_namespace: Callable[[str], Kube],
     operator: str,
     model_deployment: Callable[..., Object],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hack.cluster.handle import Cluster
+from hack.cluster.handle import RunningCluster
 from hack.cluster.native.device_plugin import variable
 from hack.cluster.native.devices import offered
 from hack.cluster.native.node import NativeCluster
@@ -36,7 +36,7 @@ def test_no_node_has_a_gpu(kube: Kube) -> None:
 
 
 def test_pods_are_replaced_in_place_while_all_gpus_are_in_use(
-    node: Cluster, kube: Kube, measured: Callable[[str], None]
+    node: RunningCluster, kube: Kube, measured: Callable[[str], None]
 ) -> None:
     """A new pod gets its GPU from an old one, while the other one serves."""
     if not isinstance(node, NativeCluster):

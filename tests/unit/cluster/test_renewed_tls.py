@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from hack.cluster.pki import Authority, Subject
+from hack.cluster.pki import CertificateSubject, ClusterAuthority
 from triton_operator.cluster.client import ApiClient
 from triton_operator.cluster.connect import in_cluster
 from triton_operator.cluster.errors import UnavailableError
 
 
-async def _serve(authority: Authority) -> web.AppRunner:
+async def _serve(authority: ClusterAuthority) -> web.AppRunner:
     """An API server with a certificate of this authority."""
-    authority.issue("server", Subject("server", addresses=["127.0.0.1"]))
+    authority.issue("server", CertificateSubject("server", addresses=["127.0.0.1"]))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(authority.folder / "server.crt", authority.folder / "server.key")
     app = web.Application()
@@ -38,7 +38,7 @@ async def test_an_authority_that_is_replaced_counts_for_the_next_connection(
     folders = [tmp_path / name for name in ("old", "new", "account")]
     for folder in folders:
         folder.mkdir()
-    old, new = Authority(folders[0]), Authority(folders[1])
+    old, new = ClusterAuthority(folders[0]), ClusterAuthority(folders[1])
     account = folders[2]
     (account / "token").write_text("secret")
     (account / "namespace").write_text("operators")

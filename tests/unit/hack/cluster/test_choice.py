@@ -11,11 +11,11 @@ import pytest
 
 from hack import cache
 from hack.cluster import kind
-from hack.cluster.choice import Choice, choose
-from hack.cluster.failures import MachineError
+from hack.cluster.choice import ClusterChoice, choose
 from hack.cluster.native import preflight
+from hack.failures import MachineError
 
-_GOOD = preflight.Machine(
+_GOOD = preflight.NodeMachine(
     user_id=0, capabilities=(1 << 12) | (1 << 21), free_disk=100, memory=16, cache=Path("/home/ada/cache"), built=False
 )
 
@@ -23,7 +23,7 @@ _GOOD = preflight.Machine(
 def test_what_was_asked_for_wins_over_everything_else() -> None:
     chosen = choose("current", "docker", native_runs=True)
 
-    assert chosen == Choice("current", "CLUSTER=current was given")
+    assert chosen == ClusterChoice("current", "CLUSTER=current was given")
 
 
 def test_a_running_native_node_is_used_rather_than_a_second_cluster_started() -> None:
@@ -31,11 +31,11 @@ def test_a_running_native_node_is_used_rather_than_a_second_cluster_started() ->
 
 
 def test_kind_is_used_when_a_container_engine_answers() -> None:
-    assert choose(None, "podman", native_runs=False) == Choice("kind", "the container engine podman answers")
+    assert choose(None, "podman", native_runs=False) == ClusterChoice("kind", "the container engine podman answers")
 
 
 def test_the_native_node_is_used_when_no_engine_answers() -> None:
-    assert choose("", None, native_runs=False) == Choice("native", "no container engine answers")
+    assert choose("", None, native_runs=False) == ClusterChoice("native", "no container engine answers")
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
@@ -61,7 +61,7 @@ def test_a_good_machine_has_no_findings() -> None:
     ],
 )
 def test_each_lack_is_found_with_what_to_do(change: dict[str, object], sentence: str) -> None:
-    machine = preflight.Machine(**{**_GOOD.__dict__, **change})
+    machine = preflight.NodeMachine(**{**_GOOD.__dict__, **change})
 
     findings = preflight.findings(machine)
 
@@ -70,7 +70,7 @@ def test_each_lack_is_found_with_what_to_do(change: dict[str, object], sentence:
 
 
 def test_less_disk_is_needed_when_the_programs_are_built() -> None:
-    machine = preflight.Machine(**{**_GOOD.__dict__, "free_disk": 5.0, "built": True})
+    machine = preflight.NodeMachine(**{**_GOOD.__dict__, "free_disk": 5.0, "built": True})
 
     assert preflight.findings(machine) == []
 

@@ -15,13 +15,13 @@ import pytest
 from cryptography import x509
 
 from hack.cluster import credentials, pki
-from hack.cluster.failures import LocalClusterError
 from hack.cluster.native import components, config, images, isolation, record, stop
 from hack.cluster.native.addons import addons
 from hack.cluster.native.layout import Layout
 from hack.cluster.native.node import service_address
 from hack.cluster.native.supervisor import pause_before_restart
-from hack.images.builder import Image
+from hack.failures import LocalClusterError
+from hack.images.builder import BuiltImage
 
 _LAYOUT = Layout(Path("/cache/node"))
 _PROGRAMS = Path("/cache/bin")
@@ -154,7 +154,7 @@ def test_an_image_is_named_latest_when_it_is_loaded(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(images, "_run", node.run)
     for tag in ("aa", "bb"):
         (tmp_path / f"{tag}.tar").touch()
-    older, newer = (Image("models", f"local/models:{tag}", tmp_path / f"{tag}.tar") for tag in ("aa", "bb"))
+    older, newer = (BuiltImage("models", f"local/models:{tag}", tmp_path / f"{tag}.tar") for tag in ("aa", "bb"))
     for image, digest in ((older, "sha256:aa"), (newer, "sha256:bb"), (older, "sha256:aa")):
         images.import_images(1, tmp_path, [image])
         assert node.names["local/models:latest"] == digest
@@ -211,7 +211,7 @@ def test_a_node_whose_record_is_lost_is_found_by_its_command_line(tmp_path: Path
 def test_certificates_name_users_as_kubernetes_reads_them(tmp_path: Path) -> None:
     at = Layout(tmp_path).endpoints
     authority = credentials.write_control_plane_files(at, "https://10.99.0.1:6443")
-    authority.issue("kubelet", pki.Subject("system:node:node", groups=("system:nodes",)))
+    authority.issue("kubelet", pki.CertificateSubject("system:node:node", groups=("system:nodes",)))
 
     certificate = x509.load_pem_x509_certificate((at.pki / "kubelet.crt").read_bytes())
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from hack import preflight
-from hack.cluster.native.preflight import Machine
+from hack.cluster.native.preflight import NodeMachine
 from tests.paths import ROOT
 
-GOOD = Machine(user_id=0, capabilities=-1, free_disk=100, memory=16, cache=Path("/home/ada/cache"), built=False)
+GOOD = NodeMachine(user_id=0, capabilities=-1, free_disk=100, memory=16, cache=Path("/home/ada/cache"), built=False)
 WORSE = {"user_id": 1000, "free_disk": 2.0}
 
 
@@ -23,7 +23,9 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, object
     change: dict[str, object] = {}
     monkeypatch.setenv("TRITON_OPERATOR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CLUSTER", "native")
-    monkeypatch.setattr("hack.cluster.native.preflight.look", lambda *_, **__: Machine(**{**GOOD.__dict__, **change}))
+    monkeypatch.setattr(
+        "hack.cluster.native.preflight.look", lambda *_, **__: NodeMachine(**{**GOOD.__dict__, **change})
+    )
     return change
 
 

@@ -14,7 +14,7 @@ import yaml
 from hack.demo import end, next_steps, pack, privacy, prober, run
 from hack.demo.failures import DemoError
 from hack.demo.predictions import DigitPrediction, ProtocolPredictions, likeliest_digit, show_predictions, write_request
-from hack.images.builder import Image
+from hack.images.builder import BuiltImage
 from hack.images.failures import ImageError
 from hack.install import CHART, chart_values
 from hack.install import NAMESPACE as OPERATOR_NAMESPACE
@@ -50,7 +50,7 @@ def test_only_the_reference_of_the_example_is_changed() -> None:
 
 def test_the_chart_gets_the_built_images_beside_its_own_catalogue() -> None:
     """A list in Helm's values replaces the chart's list, so its entries must be repeated."""
-    built = {name: Image(name, f"here/{name}:7", Path("-")) for name in ("operator", "triton-cpu")}
+    built = {name: BuiltImage(name, f"here/{name}:7", Path("-")) for name in ("operator", "triton-cpu")}
     values: Any = chart_values(built)
     assert values["image"] == {"repository": "here/operator", "tag": "7"}
     *own, local = values["images"]

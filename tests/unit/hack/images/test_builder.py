@@ -13,7 +13,7 @@ import pytest
 
 from hack.images import builder, catalogue, pack
 from hack.images.containerfile import parse
-from hack.images.contexts import Context, Folder, Prepared
+from hack.images.contexts import Context, Folder, PreparedContext
 from hack.images.failures import ImageError
 from hack.images.plan import make_plan
 from tests.paths import ROOT
@@ -151,7 +151,7 @@ def test_a_pattern_in_the_ignore_file_is_refused(models: Path) -> None:
 
 def contexts(folder: Path) -> dict[str, Context]:
     """Give a main context and packages that `plan` must not fetch."""
-    return {"": Folder(folder), "packages": Prepared("locked", lambda: pytest.fail("a plan prepares nothing"))}
+    return {"": Folder(folder), "packages": PreparedContext("locked", lambda: pytest.fail("a plan prepares nothing"))}
 
 
 RECIPE = """\

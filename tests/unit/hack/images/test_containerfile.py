@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hack.images.containerfile import Copy, Mount, Run, Settings, parse
+from hack.images.containerfile import Copy, ImageSettings, Mount, Run, parse
 from hack.images.failures import ImageError
 from tests.paths import ROOT
 
@@ -36,8 +36,8 @@ def test_every_instruction_is_read_with_the_settings_in_force() -> None:
         Copy("packages", ("a", "b"), "/opt/"),
         Run(("python3", "-m", "x"), (Mount("wheels", ".", "/w"), Mount("", "x.py", "/x.py"))),
     ]
-    assert [step.settings for step in recipe.steps] == [Settings(env), Settings(env, "/srv")]
-    assert recipe.settings == Settings(env, "/srv", "1000:1000", ("serve",), ("--now",), ("8000", "5353/udp"))
+    assert [step.settings for step in recipe.steps] == [ImageSettings(env), ImageSettings(env, "/srv")]
+    assert recipe.settings == ImageSettings(env, "/srv", "1000:1000", ("serve",), ("--now",), ("8000", "5353/udp"))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hack.cluster.pki import Authority, Subject
+from hack.cluster.pki import CertificateSubject, ClusterAuthority
 from tests.downloads import fetched, refused
 from tests.web_server import Answer, Request, Web, web_server
 from triton_operator.api.conditions import Reason
@@ -234,9 +234,9 @@ def test_a_redirect_does_not_lead_to_another_scheme(web: Web, tmp_path: Path, lo
 
 
 def test_a_private_authority_has_to_be_named(tmp_path: Path) -> None:
-    authority = Authority(tmp_path)
-    authority.issue("server", Subject("server", addresses=["127.0.0.1"]))
-    authority.issue("other", Subject("other", hosts=["other.example.com"]))
+    authority = ClusterAuthority(tmp_path)
+    authority.issue("server", CertificateSubject("server", addresses=["127.0.0.1"]))
+    authority.issue("other", CertificateSubject("other", hosts=["other.example.com"]))
     for name, words in (("server", "unable to get local issuer certificate"), ("other", "unable to get local issuer")):
         with web_server({"/m": tar(FILES)}, tmp_path / f"{name}.crt") as web:
             url = f"https://127.0.0.1:{web.port}/m"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hack.cluster import debian, gobuild, gotoolchain, programs
-from hack.cluster.gobuild import GoModule
-from hack.cluster.programs import CONTAINERD, KSTATUS, NETPOL, NODE
-from hack.progress import Step
+from hack.programs import catalogue, debian, gobuild, gotoolchain
+from hack.programs.catalogue import CONTAINERD, KSTATUS, NETPOL, NODE
+from hack.programs.gobuild import GoModule
+from hack.progress import RunningStep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,22 +76,22 @@ def test_the_oldest_usable_go_is_read_from_the_module() -> None:
 def test_the_packaged_go_may_build_every_module() -> None:
     packaged = tuple(int(number) for number in gotoolchain.PACKAGED_VERSION.split("."))
 
-    versions = [gotoolchain.required_version((each.folder / "go.mod").read_text()) for each in programs.MODULES]
+    versions = [gotoolchain.required_version((each.folder / "go.mod").read_text()) for each in catalogue.MODULES]
 
     assert all(packaged >= each for each in versions)
 
 
 def test_kubectl_has_the_version_of_the_api_server() -> None:
-    go_mod = (programs.NODE.folder / "go.mod").read_text()
+    go_mod = (catalogue.NODE.folder / "go.mod").read_text()
 
-    assert f"k8s.io/kubernetes v{programs.KUBECTL_PACKAGE_VERSION}" in go_mod
+    assert f"k8s.io/kubernetes v{catalogue.KUBECTL_PACKAGE_VERSION}" in go_mod
 
 
 def test_every_library_of_kubernetes_is_pinned_to_its_release() -> None:
-    go_mod = (programs.NODE.folder / "go.mod").read_text()
+    go_mod = (catalogue.NODE.folder / "go.mod").read_text()
     pinned = [line for line in go_mod.splitlines() if "=>" in line]
 
-    release = programs.KUBECTL_PACKAGE_VERSION.removeprefix("1.")
+    release = catalogue.KUBECTL_PACKAGE_VERSION.removeprefix("1.")
 
     assert len(pinned) > 25
     assert all(line.endswith(f" v0.{release}") for line in pinned)
@@ -99,7 +99,7 @@ def test_every_library_of_kubernetes_is_pinned_to_its_release() -> None:
 
 def test_a_name_that_nothing_provides_is_refused() -> None:
     with pytest.raises(ValueError, match="no program is called 'dockerd'"):
-        programs.tools("dockerd")
+        catalogue.tools("dockerd")
 
 
 def test_a_launcher_starts_its_program_with_the_libraries_beside_it(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_launcher_starts_its_program_with_the_libraries_beside_it(tmp_path: Pa
 
 
 def test_the_compiler_s_progress_is_followed_and_its_last_words_kept() -> None:
-    current = Step("build")
+    current = RunningStep("build")
 
     end = gobuild._follow(["go: downloading x v1\n", "a/b\n", "a/c\n"], current)
 

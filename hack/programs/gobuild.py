@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hack.cache import atomic_folder, cache_dir, cache_place, locked
-from hack.cluster.failures import BuildError
-from hack.cluster.gotoolchain import go_program
+from hack.failures import BuildError
+from hack.programs.gotoolchain import go_program
 from hack.progress import step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hack.progress import Step
+    from hack.progress import RunningStep
 
 _KEPT_SECONDS = 14 * 24 * 3600
 HACK = Path(__file__).resolve().parent.parent
@@ -151,7 +151,7 @@ def _build_arguments(module: GoModule, output: Path, target: str) -> list[str]:
     return ["build", "-v", "-ldflags", flags, "-tags", ",".join(module.tags), "-o", place, target]
 
 
-def _run_go(go: Path, module: GoModule, arguments: list[str], current: Step) -> None:
+def _run_go(go: Path, module: GoModule, arguments: list[str], current: RunningStep) -> None:
     """Run the go command in the module with low priority, because it uses all cores for minutes."""
     command = ["nice", "-n", "5", str(go), *arguments]
     with subprocess.Popen(
@@ -166,7 +166,7 @@ def _run_go(go: Path, module: GoModule, arguments: list[str], current: Step) -> 
         raise BuildError(msg)
 
 
-def _follow(output: Iterable[str], current: Step) -> list[str]:
+def _follow(output: Iterable[str], current: RunningStep) -> list[str]:
     """Display the go command's progress from its output; return the last lines."""
     end: deque[str] = deque(maxlen=20)
     compiled = 0

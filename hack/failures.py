@@ -1,4 +1,4 @@
-"""Errors of local clusters.
+"""Errors of local clusters and of the programs that they require.
 
 Every message states the problem and its solution. `python -m hack.cluster` prints it without a traceback.
 """

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hack.cache import atomic_folder, cache_dir, locked
-from hack.cluster.failures import BuildError
+from hack.failures import BuildError
 from hack.progress import step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hack.progress import Step
+    from hack.progress import RunningStep
 
 _LIBRARIES = ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu")
 
@@ -69,7 +69,7 @@ def _download_and_unpack(packages: tuple[str, ...], folder: Path) -> None:
         shutil.rmtree(archives[0].parent)
 
 
-def _download(packages: tuple[str, ...], archives: Path, current: Step) -> list[Path]:
+def _download(packages: tuple[str, ...], archives: Path, current: RunningStep) -> list[Path]:
     """Download the packages and their dependencies that are not installed.
 
     The named packages are downloaded even if they are installed, so that the result does not depend on the machine.

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from hack.cache import cache_dir, ensure_folder
-from hack.cluster.failures import BuildError
+from hack.failures import BuildError
 from hack.progress import step
 
 _PLACES = ("/usr/local/go/bin/go", "/usr/lib/go/bin/go")

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hack.cache import cache_dir
-from hack.cluster import debian, gobuild, gotoolchain
-from hack.cluster.failures import BuildError
-from hack.cluster.gobuild import HACK, GoModule
+from hack.failures import BuildError
+from hack.programs import debian, gobuild, gotoolchain
+from hack.programs.gobuild import HACK, GoModule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
