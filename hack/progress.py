@@ -22,10 +22,10 @@ _TICK_SECONDS = 0.2
 _LINE_SECONDS = 10.0
 _BOLD, _GREEN, _RED, _DIM, _RESET = "\033[1m", "\033[32m", "\033[31m", "\033[2m", "\033[0m"
 _output = threading.RLock()
-_active: list[RunningStep] = []
+_active: list[OngoingStep] = []
 
 
-class RunningStep:
+class OngoingStep:
     """A running step; `note()` displays its progress in a few words."""
 
     def __init__(self, title: str) -> None:
@@ -49,9 +49,9 @@ class RunningStep:
 
 
 @contextmanager
-def step(title: str) -> Iterator[RunningStep]:
+def step(title: str) -> Iterator[OngoingStep]:
     """Print the title, then ✓ or ✗ and the duration in seconds."""
-    current = RunningStep(title)
+    current = OngoingStep(title)
     _active.append(current)
     finished = threading.Event()
     painter = threading.Thread(target=_paint, args=(current, finished), daemon=True)
@@ -77,19 +77,19 @@ def bold(text: str) -> str:
     return _coloured(text, _BOLD)
 
 
-def _paint(current: RunningStep, finished: threading.Event) -> None:
+def _paint(current: OngoingStep, finished: threading.Event) -> None:
     while not finished.wait(_TICK_SECONDS):
         if _active and _active[-1] is current:
             _write(f"\r\033[K{_coloured(_line(list(_active)), _DIM)}")
 
 
-def _line(steps: list[RunningStep]) -> str:
+def _line(steps: list[OngoingStep]) -> str:
     """All running steps on one line that fits the terminal, so that a carriage return can overwrite it."""
     texts = (f"… {each.title} {each.seconds:.0f} s {each.detail}".rstrip() for each in steps)
     return " ".join(texts)[: shutil.get_terminal_size().columns - 1]
 
 
-def _end(current: RunningStep, painter: threading.Thread, finished: threading.Event, mark: str, colour: str) -> None:
+def _end(current: OngoingStep, painter: threading.Thread, finished: threading.Event, mark: str, colour: str) -> None:
     finished.set()
     _active.remove(current)
     if painter.is_alive():

@@ -40,6 +40,17 @@ AIR_GAPPED: dict[str, Any] = {
 }
 """The part of a spec that the profile AirGapped requires."""
 
+LOAD_BALANCER: dict[str, Any] = {
+    "type": "LoadBalancer",
+    "loadBalancerClass": "example.com/internal",
+    "loadBalancerSourceRanges": ["203.0.113.0/24"],
+    "externalTrafficPolicy": "Local",
+    "trafficDistribution": "PreferSameZone",
+    "ipFamilyPolicy": "PreferDualStack",
+    "labels": {"team": "vision"},
+}
+"""Most of `spec.service` of a deployment that clients outside the cluster reach through a load balancer."""
+
 
 def a_body(name: str = "digits", namespace: str = "shop", **spec: Any) -> dict[str, Any]:
     """A ModelDeployment as the API server stores it; keyword arguments are fields of its spec."""

@@ -64,7 +64,7 @@ class LayerStep:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ImageRecipe:
     """A parsed Containerfile. `base` is `scratch` or the default value of an argument."""
 
     base: str
@@ -73,7 +73,7 @@ class Recipe:
     settings: ImageSettings = ImageSettings()
 
 
-def parse(text: str, name: str = "Containerfile") -> Recipe:
+def parse(text: str, name: str = "Containerfile") -> ImageRecipe:
     """Parse the text. Raises `ImageError` with `name` and line for an unsupported instruction."""
     reader = _Reader()
     for number, line in _logical_lines(text):
@@ -84,7 +84,7 @@ def parse(text: str, name: str = "Containerfile") -> Recipe:
             raise ImageError(f"{name}, line {number}: {error}") from error
     if not reader.base:
         raise ImageError(f"{name} has no FROM")
-    return Recipe(reader.base, reader.arguments, tuple(reader.steps), reader.settings)
+    return ImageRecipe(reader.base, reader.arguments, tuple(reader.steps), reader.settings)
 
 
 class _Reader:

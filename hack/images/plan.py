@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hack.images.containerfile import SCRATCH, Copy, LayerStep, Recipe
+from hack.images.containerfile import SCRATCH, Copy, ImageRecipe, LayerStep
 from hack.images.failures import ImageError
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ class PlannedLayer:
 class ImagePlan:
     """The layers of an image, from bottom to top, and the key of the image."""
 
-    recipe: Recipe
+    recipe: ImageRecipe
     layers: tuple[PlannedLayer, ...]
     key: str
 
 
-def make_plan(recipe: Recipe, contexts: Mapping[str, Context], base_key: str) -> ImagePlan:
+def make_plan(recipe: ImageRecipe, contexts: Mapping[str, Context], base_key: str) -> ImagePlan:
     """Compute the keys; each key depends on the layer below. `base_key` is ignored for FROM scratch."""
     layers: list[PlannedLayer] = []
     key = _hash(FORMAT)

@@ -23,7 +23,7 @@ from hack.progress import step
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hack.progress import RunningStep
+    from hack.progress import OngoingStep
 
 _LIBRARIES = ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu")
 
@@ -69,7 +69,7 @@ def _download_and_unpack(packages: tuple[str, ...], folder: Path) -> None:
         shutil.rmtree(archives[0].parent)
 
 
-def _download(packages: tuple[str, ...], archives: Path, current: RunningStep) -> list[Path]:
+def _download(packages: tuple[str, ...], archives: Path, current: OngoingStep) -> list[Path]:
     """Download the packages and their dependencies that are not installed.
 
     The named packages are downloaded even if they are installed, so that the result does not depend on the machine.

@@ -26,7 +26,7 @@ from hack.progress import step
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hack.progress import RunningStep
+    from hack.progress import OngoingStep
 
 _KEPT_SECONDS = 14 * 24 * 3600
 HACK = Path(__file__).resolve().parent.parent
@@ -151,7 +151,7 @@ def _build_arguments(module: GoModule, output: Path, target: str) -> list[str]:
     return ["build", "-v", "-ldflags", flags, "-tags", ",".join(module.tags), "-o", place, target]
 
 
-def _run_go(go: Path, module: GoModule, arguments: list[str], current: RunningStep) -> None:
+def _run_go(go: Path, module: GoModule, arguments: list[str], current: OngoingStep) -> None:
     """Run the go command in the module with low priority, because it uses all cores for minutes."""
     command = ["nice", "-n", "5", str(go), *arguments]
     with subprocess.Popen(
@@ -166,7 +166,7 @@ def _run_go(go: Path, module: GoModule, arguments: list[str], current: RunningSt
         raise BuildError(msg)
 
 
-def _follow(output: Iterable[str], current: RunningStep) -> list[str]:
+def _follow(output: Iterable[str], current: OngoingStep) -> list[str]:
     """Display the go command's progress from its output; return the last lines."""
     end: deque[str] = deque(maxlen=20)
     compiled = 0

@@ -10,18 +10,13 @@ import pytest
 from hack.programs.catalogue import tools
 from tests.apiserver.operator_process import OperatorProcess
 from tests.apiserver.specs import MINIMAL, deployment
+from tests.builders import LOAD_BALANCER
 from tests.kube import Kube, KubectlError
 
 Object = dict[str, Any]
 
 OUTSIDE: Object = {
-    "type": "LoadBalancer",
-    "loadBalancerClass": "example.com/internal",
-    "loadBalancerSourceRanges": ["203.0.113.0/24"],
-    "externalTrafficPolicy": "Local",
-    "trafficDistribution": "PreferSameZone",
-    "ipFamilyPolicy": "PreferDualStack",
-    "labels": {"team": "vision"},
+    **LOAD_BALANCER,
     "ports": {"https": {"name": "web", "port": 443}},
 }
 FIELDS = OUTSIDE.keys() - {"labels", "ports"}

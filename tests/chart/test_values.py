@@ -85,13 +85,13 @@ def test_schema_and_values_have_the_same_keys() -> None:
 def test_every_value_is_documented() -> None:
     """A comment that begins with `# --` stands above each value, or above the group that it belongs to."""
     text = (CHART / "values.yaml").read_text()
-    explained = set(re.findall(r"# -- .*\n(?: *# .*\n)* *(\w+):", text))
+    described = set(re.findall(r"# -- .*\n(?: *# .*\n)* *(\w+):", text))
 
-    def unexplained(values: dict[str, Any]) -> list[str]:
+    def undescribed(values: dict[str, Any]) -> list[str]:
         keys = []
         for key, value in values.items():
-            if key not in explained:
-                keys += unexplained(value) if isinstance(value, dict) and value else [key]
+            if key not in described:
+                keys += undescribed(value) if isinstance(value, dict) and value else [key]
         return keys
 
-    assert unexplained(yaml.safe_load(text)) == []
+    assert undescribed(yaml.safe_load(text)) == []

@@ -22,7 +22,7 @@ Key = tuple[str, str]
 class Running:
     """One operator process whose passes only record their key, unless `outcome` is set."""
 
-    def __init__(self, server: FakeApiServer, token: TokenFile | None = None, **options: Any) -> None:
+    def __init__(self, server: FakeApiServer, token: TokenFile | str = "", **options: Any) -> None:
         self.passes: list[Key] = []
         self.outcome: Callable[[Key], Awaitable[float | None]] | None = None
         self.cache = ObjectCache()

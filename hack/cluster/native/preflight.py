@@ -158,10 +158,10 @@ def _run_trials(draft: Path, tools: Path) -> list[str]:
         text=True,
         check=False,
     )
-    return [explain_trial(result.returncode, result.stderr.strip())]
+    return [finding_of_trial(result.returncode, result.stderr.strip())]
 
 
-def explain_trial(code: int, output: str) -> str:
+def finding_of_trial(code: int, output: str) -> str:
     """Return the finding for the trials' exit code; empty for 0."""
     if code == 0:
         return ""

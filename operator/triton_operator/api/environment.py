@@ -1,7 +1,8 @@
 """Environment variables that a user sets in the Triton container: `spec.env` and `spec.envFrom`.
 
-The types and their names are those of Kubernetes (core/v1), without sources that need a volume. The operator copies the
-references into the pods and never reads the objects; the kubelet reads them.
+The types and their names are those of Kubernetes (core/v1), without sources that need a volume; `pod_parts` adds what
+`spec.podTemplate` may have in addition. The operator copies the references into the pods and never reads the objects;
+the kubelet reads them.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class EnvSource(Struct, frozen=True):
 
 
 class EnvFromSource(Struct, frozen=True):
-    """An item of `spec.envFrom`: one object, and the beginning of the names of its variables."""
+    """An item of `envFrom`: one object, and the beginning of the names of its variables."""
 
     prefix: str = ""
     config_map_ref: EnvSource | None = None

@@ -36,7 +36,7 @@ class ParentRef(Struct, frozen=True):
     port: int | None = None
 
 
-class CABundle(Struct, frozen=True):
+class GatewayCABundle(Struct, frozen=True):
     """A ConfigMap of the deployment's namespace, whose key `ca.crt` has certificates of authorities."""
 
     name: str
@@ -47,7 +47,7 @@ class Gateway(Struct, frozen=True):
 
     parent_refs: tuple[ParentRef, ...]
     hostnames: tuple[str, ...]
-    ca_bundle_config_map_ref: CABundle | None = None
+    ca_bundle_config_map_ref: GatewayCABundle | None = None
 
 
 class Exposure(Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from triton_operator.api.model_config import ModelConfig
+from triton_operator.api.references import ConfigMapKey
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.struct import Struct
 
@@ -50,10 +51,9 @@ class VersionPolicy(Struct, frozen=True):
     specific: SpecificVersions | None = None
 
 
-class ConfigMapKey(Struct, frozen=True):
-    """A key of a ConfigMap in the same namespace."""
+class ConfigFileKey(ConfigMapKey, frozen=True):
+    """A config.pbtxt in a ConfigMap of the same namespace."""
 
-    name: str
     key: str = "config.pbtxt"
 
 
@@ -73,7 +73,7 @@ class Model(Struct, frozen=True):
     objective: Objective | None = None
     gpu_memory: str | int | None = None
     config: ModelConfig | None = None
-    config_map_ref: ConfigMapKey | None = None
+    config_map_ref: ConfigFileKey | None = None
     model_repository: ModelRepository | None = None
 
     @property

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from triton_operator.api.environment import EnvFromSource, EnvVar, EnvVarSource, FieldSelector, ResourceFieldSelector
 from triton_operator.api.passthrough import Affinity, Toleration, TopologySpreadConstraint
 from triton_operator.api.struct import Struct
 
@@ -18,14 +19,6 @@ Unchecked: TypeAlias = dict[str, Any]
 """An object that the API server checks."""
 Quantity: TypeAlias = str | int | float
 """An amount, such as 500m or 0.5."""
-
-
-class KeyReference(Struct, frozen=True):
-    """A key of a Secret or ConfigMap."""
-
-    key: str
-    name: str = ""
-    optional: bool = False
 
 
 class FileKeyReference(Struct, frozen=True):
@@ -37,58 +30,37 @@ class FileKeyReference(Struct, frozen=True):
     optional: bool = False
 
 
-class FieldSelector(Struct, frozen=True):
-    """A field of the pod."""
+class PodFieldSelector(FieldSelector, frozen=True):
+    """A field of the pod, in a version of the API."""
 
-    field_path: str
     api_version: str = "v1"
 
 
-class ResourceFieldSelector(Struct, frozen=True):
-    """A request or limit of a container, in units of `divisor`."""
+class ContainerResourceSelector(ResourceFieldSelector, frozen=True):
+    """A request or limit of any container of the pod, in units of `divisor`."""
 
-    resource: str
     container_name: str = ""
-    divisor: Quantity = "0"
+    divisor: Quantity = "0"  # type: ignore[assignment]  # spec.env accepts text only
 
 
-class EnvVarSource(Struct, frozen=True):
+class ContainerVariableSource(EnvVarSource, frozen=True):
     """Where the value of a variable comes from."""
 
-    config_map_key_ref: KeyReference | None = None
-    secret_key_ref: KeyReference | None = None
     file_key_ref: FileKeyReference | None = None
-    field_ref: FieldSelector | None = None
-    resource_field_ref: ResourceFieldSelector | None = None
+    field_ref: PodFieldSelector | None = None
+    resource_field_ref: ContainerResourceSelector | None = None
 
 
-class EnvVar(Struct, frozen=True):
-    """An environment variable."""
+class ContainerVariable(EnvVar, frozen=True):
+    """An environment variable of a container."""
 
-    name: str
-    value: str = ""
-    value_from: EnvVarSource | None = None
+    value_from: ContainerVariableSource | None = None
 
 
 class LocalObjectReference(Struct, frozen=True):
     """The name of an object in the same namespace."""
 
     name: str = ""
-
-
-class EnvSource(Struct, frozen=True):
-    """A Secret or ConfigMap, all keys of which become variables."""
-
-    name: str = ""
-    optional: bool = False
-
-
-class EnvFromSource(Struct, frozen=True):
-    """Variables from all keys of a Secret or ConfigMap."""
-
-    prefix: str = ""
-    config_map_ref: EnvSource | None = None
-    secret_ref: EnvSource | None = None
 
 
 class ContainerPort(Struct, frozen=True):
@@ -273,7 +245,7 @@ class ContainerParts(Struct, frozen=True):
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     working_dir: str = ""
-    env: tuple[EnvVar, ...] = ()
+    env: tuple[ContainerVariable, ...] = ()
     env_from: tuple[EnvFromSource, ...] = ()
     ports: tuple[ContainerPort, ...] = ()
     resources: ResourceRequirements = ResourceRequirements()
@@ -293,8 +265,8 @@ class DownwardFile(Struct, frozen=True):
     """A field of the pod, or a request or limit of a container, as a file."""
 
     path: str
-    field_ref: FieldSelector | None = None
-    resource_field_ref: ResourceFieldSelector | None = None
+    field_ref: PodFieldSelector | None = None
+    resource_field_ref: ContainerResourceSelector | None = None
     mode: int | None = None
 
 

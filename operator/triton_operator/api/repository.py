@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from triton_operator.api.references import SecretName
+from triton_operator.api.references import ConfigMapKey, SecretName
 from triton_operator.api.struct import Struct
 
 
@@ -51,10 +51,9 @@ class HttpSource(Struct, frozen=True):
     sha256: str | None = None
 
 
-class CABundle(Struct, frozen=True):
+class CABundle(ConfigMapKey, frozen=True):
     """CA certificates in PEM format, in a ConfigMap of the same namespace."""
 
-    name: str
     key: str = "ca.crt"
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from triton_operator.cli.failures import CommandFailedError, UsageError
-from triton_operator.cli.options import Context, Kubeconfig, Namespace, kube_context
+from triton_operator.cli.options import FIELD_MANAGER, Context, Kubeconfig, Namespace, kube_context
 from triton_operator.cli.terminal.output import say
 from triton_operator.cli.terminal.spinner import spinner
 from triton_operator.sdk.errors import NotReadyError
@@ -33,7 +33,6 @@ Examples:
 \b
 Objects of other kinds are skipped; use `kubectl apply` for them.
 """
-MANAGER = "tritonctl"
 
 
 def deploy(
@@ -60,7 +59,7 @@ def deploy(
 
     manifests = [manifest for file in files for manifest in read_manifests(file)]
     _check_namespaces(manifests, namespace)
-    deployments = Deployments(kube_context(kubeconfig, context), manager=MANAGER)
+    deployments = Deployments(kube_context(kubeconfig, context), manager=FIELD_MANAGER)
     applied = [_apply(deployments, manifest, namespace, force=force) for manifest in manifests]
     if wait:
         _wait_for_all(deployments, applied, timeout)

@@ -10,4 +10,4 @@ class CommandFailedError(TritonOperatorError):
 
 
 class UsageError(TritonOperatorError):
-    """A file or an option is invalid; the message names it and explains how to fix it."""
+    """A file or an option is invalid; the message names it and says how to fix it."""

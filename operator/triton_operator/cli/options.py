@@ -14,6 +14,9 @@ from triton_operator.sdk.client_certificate import names_of_files
 from triton_operator.sdk.errors import InvalidRequestError
 from triton_operator.sdk.kube_context import KubeContext
 
+FIELD_MANAGER = "tritonctl"
+"""The owner of the fields that the commands apply."""
+
 Name = Annotated[
     str,
     typer.Argument(metavar="NAME", help="Name of the ModelDeployment.", autocompletion=complete_deployments),

@@ -18,7 +18,14 @@ from triton_operator.cluster.observed import (
     ObservedMetric,
     OtherAutoscaler,
 )
-from triton_operator.cluster.stored_objects import Stored, StoredMetadata, StoredMetric, StoredMetricValue, StoredStatus
+from triton_operator.cluster.stored_objects import (
+    Stored,
+    StoredMetadata,
+    StoredMetric,
+    StoredMetricValue,
+    StoredObjectName,
+    StoredStatus,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,23 +40,18 @@ class _AutoscalerSpec(Stored):
     metrics: tuple[StoredMetric, ...] = ()
 
 
-class _Target(Stored):
-    kind: str = ""
-    name: str = ""
-
-
-class _OtherSpec(Stored):
-    scale_target_ref: _Target = msgspec.field(default_factory=_Target)
+class _StoredAutoscalerSpec(Stored):
+    scale_target_ref: StoredObjectName = msgspec.field(default_factory=StoredObjectName)
     min_replicas: int = 1
 
 
-class _OtherAutoscaler(Stored):
+class _StoredAutoscaler(Stored):
     metadata: StoredMetadata
-    spec: _OtherSpec = msgspec.field(default_factory=_OtherSpec)
+    spec: _StoredAutoscalerSpec = msgspec.field(default_factory=_StoredAutoscalerSpec)
 
 
 _decode_spec = msgspec.json.Decoder(_AutoscalerSpec).decode
-_decode_other = msgspec.json.Decoder(_OtherAutoscaler).decode
+_decode_other = msgspec.json.Decoder(_StoredAutoscaler).decode
 
 
 def project_autoscaler(spec: msgspec.Raw, status: StoredStatus) -> AutoscalerState:

@@ -50,20 +50,6 @@ class TokenFile:
         self._read_at = -TOKEN_TTL
 
 
-class FixedToken:
-    """A bearer token that does not change."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def read(self) -> str:
-        """The token."""
-        return self._token
-
-    def expire(self) -> None:
-        """Nothing to do."""
-
-
 class ApiServerConnection:
     """Address of an API server, the TLS context with its CA and an optional client certificate, and a bearer token."""
 
@@ -72,7 +58,7 @@ class ApiServerConnection:
         server: str,
         *,
         tls: ssl.SSLContext | None = None,
-        token: TokenFile | FixedToken | None = None,
+        token: TokenFile | str = "",
         namespace: str = "default",
     ) -> None:
         self.server = server.rstrip("/")
@@ -81,12 +67,12 @@ class ApiServerConnection:
         self._token = token
 
     def token(self) -> str:
-        """The bearer token, "" if a client certificate in `tls` authenticates us."""
-        return self._token.read() if self._token else ""
+        """The bearer token, "" if a client certificate in `tls` authenticates the client."""
+        return self._token.read() if isinstance(self._token, TokenFile) else self._token
 
     def renewed(self, rejected: str) -> str:
         """A token other than the one that was rejected with a 401, "" if there is none."""
-        if self._token is None:
+        if not isinstance(self._token, TokenFile):
             return ""
         self._token.expire()
         return "" if (token := self._token.read()) == rejected else token

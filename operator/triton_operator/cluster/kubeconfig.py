@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from triton_operator.cluster.connection import ApiServerConnection, FixedToken, NoConnectionError, TokenFile
+from triton_operator.cluster.connection import ApiServerConnection, NoConnectionError, TokenFile
 from triton_operator.cluster.renewed_tls import RenewedContext
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _as_file(section: _KubeconfigEntry, field: str) -> Iterator[str | None]:
         yield str(section.path.parent / name) if name else None
 
 
-def _token(user: _KubeconfigEntry) -> TokenFile | FixedToken | None:
+def _token(user: _KubeconfigEntry) -> TokenFile | str:
     if "exec" in user.content or "auth-provider" in user.content:
         raise NoConnectionError(
             f"{user.path}: users with exec or auth-provider credentials are not "
@@ -125,4 +125,5 @@ def _token(user: _KubeconfigEntry) -> TokenFile | FixedToken | None:
         )
     if name := user.content.get("tokenFile"):
         return TokenFile(user.path.parent / name)
-    return FixedToken(user.content["token"]) if user.content.get("token") else None
+    token: str = user.content.get("token") or ""
+    return token

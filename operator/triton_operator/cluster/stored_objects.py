@@ -121,7 +121,7 @@ class StoredMetricValue(Stored):
 
 
 class StoredObjectName(Stored):
-    """A metric, or the object that it describes."""
+    """A metric, the object that it describes, or the object that an autoscaler scales."""
 
     kind: str = ""
     name: str = ""

@@ -20,7 +20,7 @@ _REPORT_SECONDS = 10
 def fetch_all(downloads: Iterable[Download], *, durable: bool = False) -> dict[str, Path]:
     """Fetch one after the other and report progress on stderr; returns {target: folder with the repository}.
 
-    Raises PrepareError. `durable` is explained at `fetch`.
+    Raises PrepareError. `fetch` describes `durable`.
     """
     return {download.target: _fetch(download, durable=durable) for download in downloads}
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import msgspec
 
 from triton_operator.api.autoscaling import Autoscaling, Metric, MetricType
-from triton_operator.api.conditions import Reason
-from triton_operator.api.errors import InvalidSpecError
+from triton_operator.api.errors import InvalidSpecError, Problem
 from triton_operator.api.hpa import MetricSpec, MetricTarget
 from triton_operator.api.quantity import parse_exact
 
@@ -38,71 +36,62 @@ _TARGETS = {
 _VALUES = {"Utilization": "averageUtilization", "Value": "value", "AverageValue": "averageValue"}
 
 
-class _Problem(NamedTuple):
-    path: str
-    message: str
-
-
 def check_autoscaling(autoscaling: Autoscaling | None) -> None:
     """Raise InvalidSpecError with everything that is wrong."""
     problems = [*_problems(autoscaling)] if autoscaling else []
     if problems:
-        (path, message), *others = problems
-        rest = "".join(f"; {other.path}: {other.message}" for other in others)
-        raise InvalidSpecError(Reason.INVALID_SPEC, path, message + rest)
+        raise InvalidSpecError.of(problems)
 
 
-def _problems(autoscaling: Autoscaling) -> Iterator[_Problem]:
+def _problems(autoscaling: Autoscaling) -> Iterator[Problem]:
     if autoscaling.max_replicas < autoscaling.min_replicas:
         message = f"{autoscaling.max_replicas} is less than minReplicas {autoscaling.min_replicas}"
-        yield _Problem(f"{_SPEC}.maxReplicas", message)
+        yield Problem(f"{_SPEC}.maxReplicas", message)
     counts = Counter(metric.type for metric in autoscaling.metrics if metric.type.is_preset)
     for preset, count in counts.items():
         if count > 1:
-            yield _Problem(f"{_SPEC}.metrics", f"contains the type {preset} {count} times; once is allowed")
+            yield Problem(f"{_SPEC}.metrics", f"contains the type {preset} {count} times; once is allowed")
     for index, metric in enumerate(autoscaling.metrics):
         yield from _problems_of_metric(metric, f"{_SPEC}.metrics[{index}]")
 
 
-def _problems_of_metric(metric: Metric, path: str) -> Iterator[_Problem]:
+def _problems_of_metric(metric: Metric, path: str) -> Iterator[Problem]:
     expected = _MEMBERS.get(metric.type, "")
     given = {name for name in _MEMBERS.values() if getattr(metric, _attribute(name)) is not None}
     if expected and expected not in given:
-        yield _Problem(f"{path}.{expected}", f"is required with the type {metric.type}")
+        yield Problem(f"{path}.{expected}", f"is required with the type {metric.type}")
     for name in sorted(given - {expected}):
-        yield _Problem(f"{path}.{name}", f"is not allowed with the type {metric.type}")
+        yield Problem(f"{path}.{name}", f"is not allowed with the type {metric.type}")
     if metric.average_utilization is not None and not metric.type.is_preset:
         message = f"is not allowed with the type {metric.type}; set it in {expected}.target"
-        yield _Problem(f"{path}.averageUtilization", message)
+        yield Problem(f"{path}.averageUtilization", message)
     if expected in given:
         yield from _problems_of_source(metric, expected, f"{path}.{expected}")
 
 
-def _problems_of_source(metric: Metric, member: str, path: str) -> Iterator[_Problem]:
+def _problems_of_source(metric: Metric, member: str, path: str) -> Iterator[Problem]:
     """What is wrong with the target; the CRD of an older release may have accepted a member that cannot be read."""
     try:
         typed = msgspec.convert(msgspec.to_builtins(metric), MetricSpec)
     except msgspec.ValidationError as error:
-        yield _Problem(path, str(error))
+        yield Problem(path, str(error))
         return
     target: MetricTarget = getattr(typed, _attribute(member)).target
     if target.type not in _TARGETS[metric.type]:
         allowed = " or ".join(_TARGETS[metric.type])
-        yield _Problem(
-            f"{path}.target.type", f"{target.type} is not allowed with the type {metric.type}; use {allowed}"
-        )
+        yield Problem(f"{path}.target.type", f"{target.type} is not allowed with the type {metric.type}; use {allowed}")
         return
     yield from _problems_of_target(target, f"{path}.target")
 
 
-def _problems_of_target(target: MetricTarget, path: str) -> Iterator[_Problem]:
+def _problems_of_target(target: MetricTarget, path: str) -> Iterator[Problem]:
     for kind, name in _VALUES.items():
         value = getattr(target, _attribute(name))
         if (value is not None) != (kind == target.type):
             problem = "is required" if value is None else "is not allowed"
-            yield _Problem(f"{path}.{name}", f"{problem} with the type {target.type}")
+            yield Problem(f"{path}.{name}", f"{problem} with the type {target.type}")
         elif value is not None and not parse_exact(str(value)):
-            yield _Problem(f"{path}.{name}", f"{value!r} is not a positive quantity such as 500m or 10")
+            yield Problem(f"{path}.{name}", f"{value!r} is not a positive quantity such as 500m or 10")
 
 
 def _attribute(name: str) -> str:

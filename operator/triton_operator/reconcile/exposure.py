@@ -30,7 +30,7 @@ _PLURALS = {
 }
 
 
-class Obstacle(NamedTuple):
+class ExposureObstacle(NamedTuple):
     """Why the children cannot exist now."""
 
     reason: str
@@ -41,7 +41,7 @@ class ExposureDecision(NamedTuple):
     """`with_tls`: the pods that clients reach accept only TLS. With an `obstacle`, the children should not exist."""
 
     with_tls: bool = False
-    obstacle: Obstacle | None = None
+    obstacle: ExposureObstacle | None = None
 
 
 def decide_exposure(observed: ObservedState, current: RevisionSummary | None) -> ExposureDecision | None:
@@ -61,16 +61,16 @@ def exposing_kinds(exposure: Exposure, *, with_tls: bool) -> tuple[Kind, ...]:
     return (Kind.HTTP_ROUTE, Kind.GRPC_ROUTE, *((Kind.BACKEND_TLS_POLICY,) if with_tls else ()))
 
 
-def _find_obstacle(observed: ObservedState, exposure: Exposure, *, with_tls: bool) -> Obstacle | None:
+def _find_obstacle(observed: ObservedState, exposure: Exposure, *, with_tls: bool) -> ExposureObstacle | None:
     unavailable = dict(observed.exposure.unavailable)
     needed = {kind: unavailable[kind] for kind in exposing_kinds(exposure, with_tls=with_tls) if kind in unavailable}
     if forbidden := _plurals(kind for kind, status in needed.items() if status is HTTPStatus.FORBIDDEN):
-        return Obstacle(Reason.FORBIDDEN, _FORBIDDEN.format(forbidden))
+        return ExposureObstacle(Reason.FORBIDDEN, _FORBIDDEN.format(forbidden))
     if missing := _plurals(kind for kind in needed if kind in ROUTE_KINDS):
-        return Obstacle(Reason.GATEWAY_API_NOT_INSTALLED, GATEWAY_API_MISSING.format(missing))
+        return ExposureObstacle(Reason.GATEWAY_API_NOT_INSTALLED, GATEWAY_API_MISSING.format(missing))
     if held := [host for host in exposed_hosts(exposure) if host in observed.exposure.held_hosts]:
         hosts = ", ".join(held)
-        return Obstacle(
+        return ExposureObstacle(
             Reason.HOST_IN_USE,
             f"another ModelDeployment has exposed {hosts} before this one; choose another host name, or remove "
             "spec.exposure of the other one",

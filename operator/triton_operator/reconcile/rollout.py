@@ -18,7 +18,7 @@ from triton_operator.reconcile.history import past_revisions
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.pods import is_over
 from triton_operator.reconcile.room import NOTHING_SEEN, Room
-from triton_operator.reconcile.surge_obstacle import Obstacle, exceeded_quota, unschedulable
+from triton_operator.reconcile.surge_obstacle import SurgeObstacle, exceeded_quota, unschedulable
 from triton_operator.resources.pod_summary import PodSummary
 from triton_operator.resources.revision import RevisionSummary
 
@@ -103,7 +103,7 @@ def _placed(observed: ObservedState) -> list[Pod]:
     return [pod for pod in observed.pods if pod.node and not (pod.deleting or is_over(pod))]
 
 
-def _obstacles(observed: ObservedState, current: RevisionSummary) -> Iterator[tuple[Obstacle, list[Pod]]]:
+def _obstacles(observed: ObservedState, current: RevisionSummary) -> Iterator[tuple[SurgeObstacle, list[Pod]]]:
     """Each with the older pods that are on a node."""
     placed = _placed(observed)
     for pod in observed.pods:
@@ -117,7 +117,7 @@ def _obstacles(observed: ObservedState, current: RevisionSummary) -> Iterator[tu
         yield found, [each for each in placed if each.revision != current.template_hash] or placed
 
 
-def _why_not(obstacle: Obstacle, observed: ObservedState, current: RevisionSummary, old: list[Pod]) -> str:
+def _why_not(obstacle: SurgeObstacle, observed: ObservedState, current: RevisionSummary, old: list[Pod]) -> str:
     """Why no old pod is stopped for the new one, "" if one is."""
     state = observed.deployment_state
     if not _has_begun(observed) and state and len(_placed(observed)) < state.replicas:

@@ -1,6 +1,6 @@
 """Why a new pod cannot start next to the old ones: no node, or no quota, has room for one more.
 
-Pure. Input: the messages of the scheduler and of a ResourceQuota. Output: an Obstacle, which names the missing
+Pure. Input: the messages of the scheduler and of a ResourceQuota. Output: a SurgeObstacle, which names the missing
 resources as they are compared between two pod templates.
 """
 
@@ -36,7 +36,7 @@ class MissingResource(NamedTuple):
     amount: str = ""
 
 
-class Obstacle(NamedTuple):
+class SurgeObstacle(NamedTuple):
     """`cause` is for messages. `missing` are the resources; none if only the number of pods is the limit.
 
     `pod` is the pod that cannot be scheduled, None if it could not be created.
@@ -48,7 +48,7 @@ class Obstacle(NamedTuple):
     message: str = ""
 
 
-def unschedulable(pod: Pod) -> Obstacle | None:
+def unschedulable(pod: Pod) -> SurgeObstacle | None:
     """What prevents the scheduler from placing the pod, if the termination of another pod may help."""
     for condition in pod.conditions:
         if condition.type == "PodScheduled" and condition.status == "False" and not (pod.node or pod.deleting):
@@ -56,14 +56,14 @@ def unschedulable(pod: Pod) -> Obstacle | None:
     return None
 
 
-def exceeded_quota(state: DeploymentState) -> Obstacle | None:
+def exceeded_quota(state: DeploymentState) -> SurgeObstacle | None:
     """The quota that does not admit the Deployment's next pod."""
     for condition in state.conditions:
         if found := _exceeded(condition):
             requested = _QUOTA_RESOURCE.findall(found["requested"])
             cause = f"no room for {', '.join(name for name, _ in requested)} in the ResourceQuota {found['name']}"
             missing = tuple(_missing_in_quota(*each) for each in requested if each[0] not in _COUNTS)
-            return Obstacle(cause, missing, message=condition.message)
+            return SurgeObstacle(cause, missing, message=condition.message)
     return None
 
 
@@ -73,17 +73,17 @@ def _exceeded(condition: ObservedCondition) -> re.Match[str] | None:
     return _QUOTA.search(condition.message)
 
 
-def _judge_nodes(pod: Pod, message: str) -> Obstacle | None:
+def _judge_nodes(pod: Pod, message: str) -> SurgeObstacle | None:
     causes = _PREEMPTION.sub("", message)
     names = tuple(dict.fromkeys(_INSUFFICIENT.findall(causes)))
     if names:
-        return Obstacle(f"no free {', '.join(names)}", tuple(map(MissingResource, names)), pod, causes)
+        return SurgeObstacle(f"no free {', '.join(names)}", tuple(map(MissingResource, names)), pod, causes)
     if NO_DEVICES in causes:
-        return Obstacle("no free devices for the resource claims", (), pod, causes)
+        return SurgeObstacle("no free devices for the resource claims", (), pod, causes)
     if _TOO_MANY_PODS in causes:
-        return Obstacle("no node has room for another pod", (), pod, causes)
+        return SurgeObstacle("no node has room for another pod", (), pod, causes)
     if _TAKEN.search(causes):
-        return Obstacle("all nodes that fit are taken by other pods", (), pod, causes)
+        return SurgeObstacle("all nodes that fit are taken by other pods", (), pod, causes)
     return None
 
 

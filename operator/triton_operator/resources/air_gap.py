@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import groupby
-from typing import NamedTuple
 
 from triton_operator.api.conditions import Reason
-from triton_operator.api.errors import InvalidSpecError
+from triton_operator.api.errors import InvalidSpecError, Problem
 from triton_operator.api.privacy import Profile
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import Spec
@@ -34,14 +33,6 @@ _PRIVATE_ONLY = f"must contain private addresses ({', '.join(PRIVATE_RANGES)}){{
 _NETWORKS = tuple(map(ip_network, PRIVATE_RANGES))
 
 
-class UnmetRequirement(NamedTuple):
-    """A requirement that is not met: the path of the field to change, and what it must be."""
-
-    path: str
-    message: str
-    reason: str = Reason.INVALID_SPEC
-
-
 def is_by_digest(image: str) -> bool:
     """Whether the reference of an image always identifies the same content."""
     return _DIGEST in image
@@ -60,8 +51,8 @@ def check_air_gap(spec: Spec, settings: Settings | None = None) -> None:
         raise InvalidSpecError(reason, "spec.privacy.profile", f"AirGapped requires: {_listed(missing)}")
 
 
-def find_missing(spec: Spec, settings: Settings | None = None) -> list[UnmetRequirement]:
-    """All requirements that are not met; none is reported twice."""
+def find_missing(spec: Spec, settings: Settings | None = None) -> list[Problem]:
+    """All requirements that are not met, each with the field to change and what it must be; none is reported twice."""
     found = [
         *_missing_of_images(spec),
         *_missing_of_signatures(spec),
@@ -72,22 +63,22 @@ def find_missing(spec: Spec, settings: Settings | None = None) -> list[UnmetRequ
     return [*found, *(_missing_of_installation(spec, settings) if settings else ())]
 
 
-def _missing_of_images(spec: Spec) -> Iterator[UnmetRequirement]:
+def _missing_of_images(spec: Spec) -> Iterator[Problem]:
     for path, repository in _repositories(spec):
         if repository.image and not is_by_digest(repository.image.reference):
-            yield UnmetRequirement(f"{path}.image.reference", _BY_DIGEST)
+            yield Problem(f"{path}.image.reference", _BY_DIGEST)
     if spec.triton.image is not None and not is_by_digest(spec.triton.image):
-        yield UnmetRequirement("spec.triton.image", _BY_DIGEST)
+        yield Problem("spec.triton.image", _BY_DIGEST)
 
 
-def _missing_of_signatures(spec: Spec) -> Iterator[UnmetRequirement]:
+def _missing_of_signatures(spec: Spec) -> Iterator[Problem]:
     if spec.verification is None or not spec.verification.keys:
-        yield UnmetRequirement("spec.verification.keys", "must name the keys of those who sign the models")
+        yield Problem("spec.verification.keys", "must name the keys of those who sign the models")
     if spec.verification and not spec.verification.require:
-        yield UnmetRequirement("spec.verification.require", "must not be false")
+        yield Problem("spec.verification.require", "must not be false")
 
 
-def _missing_of_cache(spec: Spec) -> Iterator[UnmetRequirement]:
+def _missing_of_cache(spec: Spec) -> Iterator[Problem]:
     """The Job of the cache downloads models, so it may connect to addresses inside only."""
     if not any(repository.fetched for _, repository in _repositories(spec)):
         return
@@ -95,53 +86,49 @@ def _missing_of_cache(spec: Spec) -> Iterator[UnmetRequirement]:
     public = [cidr for cidr in cidrs if not _is_private(cidr)]
     if public or not cidrs:
         found = f", not {', '.join(public)}" if public else ""
-        yield UnmetRequirement("spec.cache.egress.cidrs", _PRIVATE_ONLY.format(found))
+        yield Problem("spec.cache.egress.cidrs", _PRIVATE_ONLY.format(found))
 
 
-def _missing_of_vault(spec: Spec) -> Iterator[UnmetRequirement]:
+def _missing_of_vault(spec: Spec) -> Iterator[Problem]:
     """Serving pods may connect to a vault inside only, and not to DNS, which forwards queries to servers outside."""
     vault = vault_of(spec)
     if vault is None:
         return
     if not _is_private(host_of(vault)):
-        yield UnmetRequirement(
-            "spec.decryption.vault.address", f"must contain a private IP address, not {host_of(vault)}"
-        )
+        yield Problem("spec.decryption.vault.address", f"must contain a private IP address, not {host_of(vault)}")
     blocks = (peer.get("ipBlock") for peer in vault.egress.to)
     public = [str(block.get("cidr")) for block in blocks if block and not _is_private(str(block.get("cidr")))]
     if public:
-        yield UnmetRequirement("spec.decryption.vault.egress.to", _PRIVATE_ONLY.format(f", not {', '.join(public)}"))
+        yield Problem("spec.decryption.vault.egress.to", _PRIVATE_ONLY.format(f", not {', '.join(public)}"))
 
 
-def _missing_of_dns(spec: Spec) -> Iterator[UnmetRequirement]:
+def _missing_of_dns(spec: Spec) -> Iterator[Problem]:
     """The Job of the cache may send queries, through which data can get out."""
     nameservers = spec.dns_config.nameservers if spec.dns_config else ()
     if public := [address for address in nameservers if not _is_private(address)]:
-        yield UnmetRequirement("spec.dnsConfig.nameservers", _PRIVATE_ONLY.format(f", not {', '.join(public)}"))
+        yield Problem("spec.dnsConfig.nameservers", _PRIVATE_ONLY.format(f", not {', '.join(public)}"))
 
 
-def _missing_of_installation(spec: Spec, settings: Settings) -> Iterator[UnmetRequirement]:
+def _missing_of_installation(spec: Spec, settings: Settings) -> Iterator[Problem]:
     try:
         server = choose_server_image(spec, settings)
     except InvalidSpecError as error:
-        yield UnmetRequirement(error.path, error.message, error.reason)
+        yield Problem(error.path, error.message, error.reason)
     else:
         yield from _missing_of_server(spec, server)
     if not is_by_digest(settings.operator_image):
-        yield UnmetRequirement(OPERATOR_IMAGE, f"must be set, because the pods run {settings.operator_image}")
+        yield Problem(OPERATOR_IMAGE, f"must be set, because the pods run {settings.operator_image}")
 
 
-def _missing_of_server(spec: Spec, server: ServerImage) -> Iterator[UnmetRequirement]:
+def _missing_of_server(spec: Spec, server: ServerImage) -> Iterator[Problem]:
     if spec.triton.image is None and not is_by_digest(server.image):
         message = f"must be set by digest, because the catalogue of the Helm chart has {server.image}"
-        yield UnmetRequirement("spec.triton.image", message)
+        yield Problem("spec.triton.image", message)
     if server.release is None:
-        yield UnmetRequirement(
-            "spec.triton.version", f"must be set, because the release of {server.image} is not known"
-        )
+        yield Problem("spec.triton.version", f"must be set, because the release of {server.image} is not known")
     elif found := vulnerability(server.release):
         message = f"must be {found.fixed_in} or newer, because {server.release} has known vulnerabilities"
-        yield UnmetRequirement("spec.triton.version", message)
+        yield Problem("spec.triton.version", message)
 
 
 def _repositories(spec: Spec) -> Iterator[tuple[str, ModelRepository]]:
@@ -167,7 +154,7 @@ def _contains(outer: IPv4Network | IPv6Network, inner: IPv4Network | IPv6Network
     return isinstance(inner, IPv6Network) and inner.subnet_of(outer)
 
 
-def _listed(missing: Sequence[UnmetRequirement]) -> str:
+def _listed(missing: Sequence[Problem]) -> str:
     """Fields with the same problem share its message, so that a long list fits into a condition."""
     grouped = groupby(missing, key=lambda each: each.message)
     return "; ".join(f"{', '.join(each.path for each in group)}: {message}" for message, group in grouped)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from triton_operator.api import pod_parts
 from triton_operator.api.environment import EnvFromSource, EnvVar
 from triton_operator.api.errors import Problem
 from triton_operator.api.names import AUTHORITY_SECRET, SERVING_SECRET
@@ -37,15 +36,13 @@ def _of_spec(spec: Spec) -> Iterator[str]:
         yield spec.decryption.secret_ref.name
 
 
-def check_variable(variable: EnvVar | pod_parts.EnvVar, path: str, own: frozenset[str]) -> Iterator[Problem]:
+def check_variable(variable: EnvVar, path: str, own: frozenset[str]) -> Iterator[Problem]:
     """The Secret from which an environment variable gets its value."""
     if variable.value_from and (key := variable.value_from.secret_key_ref):
         yield from check_secret(key.name, f"{path}.valueFrom.secretKeyRef.name", own)
 
 
-def check_variables_from(
-    source: EnvFromSource | pod_parts.EnvFromSource, path: str, own: frozenset[str]
-) -> Iterator[Problem]:
+def check_variables_from(source: EnvFromSource, path: str, own: frozenset[str]) -> Iterator[Problem]:
     """The Secret, all keys of which become environment variables."""
     if source.secret_ref:
         yield from check_secret(source.secret_ref.name, f"{path}.secretRef.name", own)

@@ -13,12 +13,12 @@ from triton_operator.api.field_check import fields_of, struct_of
 from triton_operator.api.pod_parts import (
     ContainerParts,
     ContainerPort,
-    FieldSelector,
+    ContainerResourceSelector,
     HTTPGetAction,
     ImageVolume,
+    PodFieldSelector,
     PodParts,
     Probe,
-    ResourceFieldSelector,
     ResourceRequirements,
 )
 from triton_operator.resources.metadata import Manifest
@@ -55,18 +55,18 @@ def _with_texts(resources: Manifest) -> Manifest:
 _DEFAULTED: dict[type, frozenset[str]] = {
     ContainerParts: frozenset({"imagePullPolicy", "terminationMessagePath", "terminationMessagePolicy"}),
     ContainerPort: frozenset({"protocol"}),
-    FieldSelector: frozenset({"apiVersion"}),
+    PodFieldSelector: frozenset({"apiVersion"}),
     HTTPGetAction: frozenset({"path", "scheme"}),
     ImageVolume: frozenset({"pullPolicy"}),
     PodParts: frozenset({"dnsPolicy", "schedulerName"}),
     Probe: frozenset({"failureThreshold", "periodSeconds", "successThreshold", "timeoutSeconds"}),
-    ResourceFieldSelector: frozenset({"divisor"}),
+    ContainerResourceSelector: frozenset({"divisor"}),
 }
 """Fields whose empty value, "" or 0, the API server replaces by its default, as if they were null."""
 
 _COMPLETED: dict[type, Callable[[Manifest], Manifest]] = {
-    FieldSelector: _with_version,
-    ResourceFieldSelector: _with_divisor,
+    PodFieldSelector: _with_version,
+    ContainerResourceSelector: _with_divisor,
     ResourceRequirements: _with_texts,
 }
 """What the API server adds to the values of a type."""

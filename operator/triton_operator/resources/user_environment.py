@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from triton_operator.api import pod_parts
 from triton_operator.api.environment import EnvFromSource, EnvVar
 from triton_operator.api.errors import Problem
+from triton_operator.api.pod_parts import ContainerVariableSource
 from triton_operator.api.spec import Spec
 from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.own_secrets import check_variable, check_variables_from, own_secrets
@@ -108,7 +108,7 @@ def _variable(variable: EnvVar) -> Manifest:
     if variable.value_from:
         return {
             "name": variable.name,
-            "valueFrom": stored_form(msgspec.to_builtins(variable.value_from), pod_parts.EnvVarSource),
+            "valueFrom": stored_form(msgspec.to_builtins(variable.value_from), ContainerVariableSource),
         }
     return {"name": variable.name, "value": variable.value or ""}
 

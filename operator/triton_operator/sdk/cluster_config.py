@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from triton_operator.sdk.cluster_errors import explain_config
+from triton_operator.sdk.cluster_errors import error_of_config
 from triton_operator.sdk.kube_context import KubeContext, is_inside
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -30,7 +30,7 @@ def open_api(cluster: KubeContext) -> tuple[Any, str]:
         client: Any = import_module("kubernetes.client")
         config: Any = import_module("kubernetes.config")
     except ImportError as error:
-        raise explain_config(error) from error
+        raise error_of_config(error) from error
     import yaml
 
     settings = client.Configuration()
@@ -49,16 +49,16 @@ def open_api(cluster: KubeContext) -> tuple[Any, str]:
             _check_token(config, settings)
             namespace = _namespace(config, file, context)
     except (config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
-        raise explain_config(error) from error
+        raise error_of_config(error) from error
     except (TypeError, AttributeError) as error:  # A value has another type, such as a list instead of a mapping.
-        raise explain_config(ValueError(f"the kubeconfig is malformed: {error}")) from error
+        raise error_of_config(ValueError(f"the kubeconfig is malformed: {error}")) from error
     if not settings.verify_ssl:  # The kubeconfig sets insecure-skip-tls-verify; kubectl prints no warning either.
         warnings.simplefilter("ignore", import_module("urllib3.exceptions").InsecureRequestWarning)
     try:
         return client.ApiClient(settings), namespace
     except ImportError as error:
         message = f"the kubeconfig's proxy {settings.proxy} requires a package: pip install pysocks ({error})"
-        raise explain_config(ValueError(message)) from error
+        raise error_of_config(ValueError(message)) from error
 
 
 def context_names(cluster: KubeContext) -> list[str]:
@@ -66,13 +66,13 @@ def context_names(cluster: KubeContext) -> list[str]:
     try:
         config: Any = import_module("kubernetes.config")
     except ImportError as error:
-        raise explain_config(error) from error
+        raise error_of_config(error) from error
     import yaml
 
     try:
         contexts, _ = config.list_kube_config_contexts(_file(cluster))
     except (config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
-        raise explain_config(error) from error
+        raise error_of_config(error) from error
     return [str(each["name"]) for each in contexts]
 
 

@@ -26,7 +26,7 @@ _OWNED_BY_ANOTHER = "FieldManagerConflict"
 """The reason of a cause if server-side apply fails; other conflicts are about the object's version."""
 
 
-def explain_response(code: int, body: str, reason: str = "") -> SdkError:
+def error_of_response(code: int, body: str, reason: str = "") -> SdkError:
     """The error for a response with this HTTP status, which may come from a proxy."""
     status = read_error_status(body) or ErrorStatus()
     message = status.message or reason or f"HTTP status {code}"
@@ -57,13 +57,13 @@ def _not_found(name: str, message: str) -> DeploymentNotFoundError:
     return DeploymentNotFoundError(f"this cluster has no {PLURAL}: install the chart charts/triton-operator first")
 
 
-def explain_transport(error: Exception) -> SdkError:
+def error_of_transport(error: Exception) -> SdkError:
     """The error for a request without a response."""
     cause = getattr(error, "reason", None) or error
     return UnreachableError(f"the cluster does not answer: {cause} (check KUBECONFIG, --kubeconfig and --context)")
 
 
-def explain_config(error: Exception) -> SdkError:
+def error_of_config(error: Exception) -> SdkError:
     """The error for a configuration that names no cluster, or whose credentials cannot be read."""
     if isinstance(error, ImportError):
         return UnreachableError(f"{error}; pip install '.[sdk]', which installs the kubernetes package")

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from triton_operator.sdk.cluster_errors import explain_config, explain_response, explain_transport
+from triton_operator.sdk.cluster_errors import error_of_config, error_of_response, error_of_transport
 from triton_operator.sdk.cluster_objects import Object
 from triton_operator.sdk.errors import SdkError, UnreachableError
 from triton_operator.sdk.stop import Stop
@@ -24,7 +24,7 @@ _MOST_BYTES = 1 << 28
 
 
 @contextmanager
-def explained(stop: Stop | None = None) -> Iterator[None]:
+def converted_errors(stop: Stop | None = None) -> Iterator[None]:
     """Convert the package's exceptions to SdkErrors; a read that `stop` ended is not an error."""
     import urllib3.exceptions
     from kubernetes.client.exceptions import ApiException
@@ -35,17 +35,19 @@ def explained(stop: Stop | None = None) -> Iterator[None]:
     except SdkError:
         raise
     except ConfigException as error:  # Credentials that have expired could not be renewed.
-        raise explain_config(error) from error
+        raise error_of_config(error) from error
     except (ApiException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         if stop is not None and stop.stopped:
             return
         if isinstance(error, ValueError) and "header value" in str(
             error
         ):  # The error's text and traceback contain the token.
-            raise explain_config(ValueError("the token has a line break or another control character")) from None
+            raise error_of_config(ValueError("the token has a line break or another control character")) from None
         if isinstance(error, ApiException) and error.status:
-            raise explain_response(error.status, str(error.body or ""), str(error.reason or "")) from error
-        raise explain_transport(error) from error  # The package reports failures of TLS as an ApiException without one.
+            raise error_of_response(error.status, str(error.body or ""), str(error.reason or "")) from error
+        raise error_of_transport(
+            error
+        ) from error  # The package reports failures of TLS as an ApiException without one.
 
 
 def read_body(response: Any, seconds: float) -> bytes:

@@ -20,8 +20,8 @@ from triton_operator.sdk.cluster_config import open_api
 from triton_operator.sdk.cluster_objects import Event, LogOptions, Object, ObjectList, Selection
 from triton_operator.sdk.cluster_responses import (
     CHUNK,
+    converted_errors,
     decode,
-    explained,
     items_of,
     metadata_of,
     read_body,
@@ -168,13 +168,13 @@ class KubernetesClient:
     def _json(
         self, method: str, path: str, query: Mapping[str, str], body: Object | None = None, *, content: str = ""
     ) -> Object:
-        with explained():
+        with converted_errors():
             response = self._send(method, path, query, body, content or "application/json", read_seconds=self._timeout)
             return decode(read_body(response, _BODY_TIMEOUTS * self._timeout), path)
 
     def _lines(self, path: str, query: Mapping[str, str], stop: Stop, *, read_seconds: float | None) -> Iterator[bytes]:
         """Yield the lines of a response that may stay open."""
-        with explained(stop):
+        with converted_errors(stop):
             with ended_by(stop):
                 sent = self._send("GET", path, query, None, "application/json", read_seconds=read_seconds)
             opened = sent.response

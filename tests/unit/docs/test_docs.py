@@ -212,12 +212,12 @@ def test_the_guides_fragments_render(fragment: str, tmp_path: Path, capsys: pyte
 def test_the_guide_explains_every_condition_reason_and_control() -> None:
     """In a table or on a separate page; it names no reason that does not exist."""
     cells = re.findall(r"^\| (`[^|]+) \|", GUIDE.read_text(), re.MULTILINE)
-    explained = {word for cell in cells for word in re.findall(r"`(\w+)`", cell)}
+    described = {word for cell in cells for word in re.findall(r"`(\w+)`", cell)}
     linked = re.findall(r"\[`(\w+)`\]\(reasons/(\w+)\.md\)", GUIDE.read_text())
     assert all(name == page for name, page in linked)
     reasons = {value for name, value in vars(Reason).items() if name.isupper()}
     types = {value for name, value in vars(conditions).items() if name.isupper() and isinstance(value, str)}
-    assert explained | {name for name, _ in linked} == reasons | types | set(ControlName)
+    assert described | {name for name, _ in linked} == reasons | types | set(ControlName)
 
 
 def test_the_readmes_python_runs(

@@ -7,7 +7,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from tests.builders import SETTINGS, WITHOUT_TLS, a_deployment
+from tests.builders import LOAD_BALANCER, SETTINGS, WITHOUT_TLS, a_deployment
 from triton_operator.api.names import LABEL_INSTANCE, child_labels
 from triton_operator.resources.build import render
 from triton_operator.resources.revision import inputs_hash
@@ -15,13 +15,7 @@ from triton_operator.resources.revision import inputs_hash
 Manifest = dict[str, Any]
 
 OUTSIDE: Manifest = {
-    "type": "LoadBalancer",
-    "loadBalancerClass": "example.com/internal",
-    "loadBalancerSourceRanges": ["203.0.113.0/24"],
-    "externalTrafficPolicy": "Local",
-    "trafficDistribution": "PreferSameZone",
-    "ipFamilyPolicy": "PreferDualStack",
-    "labels": {"team": "vision"},
+    **LOAD_BALANCER,
     "annotations": {"example.com/scheme": "internal"},
     "ports": {
         "http": {"name": "web", "port": 80},

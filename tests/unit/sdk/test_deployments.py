@@ -25,7 +25,7 @@ from triton_operator.sdk import (
     RejectedError,
     UnreachableError,
 )
-from triton_operator.sdk.cluster_errors import explain_response
+from triton_operator.sdk.cluster_errors import error_of_response
 from triton_operator.sdk.deployments import Deployments
 from triton_operator.sdk.manifest import manifest_of, read_manifests
 from triton_operator.sdk.status import NOT_SEEN, OUTDATED, judge
@@ -316,7 +316,7 @@ class Answer(NamedTuple):
 def test_each_response_of_the_api_server_has_its_error(answer: Answer, kind: type[Exception], sentence: str) -> None:
     """With advice."""
     body = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
-    error = explain_response(answer.status, body, "because")
+    error = error_of_response(answer.status, body, "because")
     assert type(error) is kind
     assert sentence in str(error)
 

@@ -107,15 +107,15 @@ def _over_http(
             content = response.read()
         except (OSError, http.client.HTTPException, SdkError) as error:
             connection.close()  # The next request reconnects.
-            return _explained(endpoint, f"{type(error).__name__}: {error}")
+            return _clarified(endpoint, f"{type(error).__name__}: {error}")
         return "" if response.status == http.client.OK else f"{response.status}: {_error_message(content)}"
 
     with closing(connection):
         yield send
 
 
-def _explained(endpoint: ServerAddress, message: str) -> str:
-    """The message of an error; an error of TLS is explained."""
+def _clarified(endpoint: ServerAddress, message: str) -> str:
+    """The message of an error; that of a TLS error names the cause."""
     failure = tls_failure(message, endpoint.target, endpoint.server_name) if endpoint.security.trust else None
     return f"UNAVAILABLE: {failure}" if failure else message
 
@@ -148,7 +148,7 @@ def _over_grpc(endpoint: ServerAddress, content: bytes) -> Iterator[Send]:
             # Blocking: futures, which would allow a time limit, halve the request rate of one client.
             call(content, metadata=tuple(endpoint.headers().items()) or None)
         except grpc.RpcError as error:
-            return _explained(endpoint, f"{error.code().name}: {str(error.details())[:_LONGEST_MESSAGE]}")
+            return _clarified(endpoint, f"{error.code().name}: {str(error.details())[:_LONGEST_MESSAGE]}")
         except SdkError as error:  # There is no token.
             return f"{type(error).__name__}: {error}"
         return ""

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from triton_operator.cli.failures import CommandFailedError, UsageError
-from triton_operator.cli.options import Context, Kubeconfig, Name, Namespace, Output, kube_context
+from triton_operator.cli.options import FIELD_MANAGER, Context, Kubeconfig, Name, Namespace, Output, kube_context
 from triton_operator.cli.rollout.undo_options import PrivacyChoice, UndoOptions
 from triton_operator.cli.terminal.formats import OutputFormat
 from triton_operator.cli.terminal.output import say
@@ -30,7 +30,6 @@ Examples:
 \b
 `undo` prints what it changes. It restores the fields that form the pods, and not, for example, replicas and callers.
 """
-MANAGER = "tritonctl"
 
 
 class RolloutAction(StrEnum):
@@ -88,9 +87,9 @@ def rollout(
     elif action is RolloutAction.UNDO:
         from triton_operator.cli.rollout.undo import undo
 
-        undo(client, name, namespace, options, MANAGER)
+        undo(client, name, namespace, options, FIELD_MANAGER)
     else:
-        _change(Deployments(client, manager=MANAGER), action, name, namespace)
+        _change(Deployments(client, manager=FIELD_MANAGER), action, name, namespace)
 
 
 def _follow(deployments: Any, name: str, namespace: str, seconds: float) -> None:

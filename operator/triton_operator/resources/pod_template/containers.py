@@ -18,7 +18,7 @@ from triton_operator.api.names import (
     PORT_HTTPS,
     PORT_METRICS,
 )
-from triton_operator.api.pod_parts import ContainerParts, ContainerPort, EnvVar, TCPSocketAction, VolumeMount
+from triton_operator.api.pod_parts import ContainerParts, ContainerPort, ContainerVariable, TCPSocketAction, VolumeMount
 from triton_operator.api.privacy import Profile
 from triton_operator.resources.air_gap import is_by_digest
 from triton_operator.resources.own_secrets import check_variable, check_variables_from
@@ -94,7 +94,7 @@ def check_mount(mount: VolumeMount, path: str, facts: PodFacts) -> Iterator[Prob
         yield Problem(f"{path}.mountPropagation", "must be None, because mounts of the node are not visible in the pod")
 
 
-def _check_variable(variable: EnvVar, path: str, facts: PodFacts) -> Iterator[Problem]:
+def _check_variable(variable: ContainerVariable, path: str, facts: PodFacts) -> Iterator[Problem]:
     yield from check_variable(variable, path, facts.own_secrets)
     source = variable.value_from
     if source and source.file_key_ref:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from triton_operator.api.environment import EnvFromSource, EnvVar
 from triton_operator.api.errors import Problem
-from triton_operator.api.pod_parts import EnvFromSource, EnvVar, Quantity, ResourceRequirements
+from triton_operator.api.pod_parts import Quantity, ResourceRequirements
 from triton_operator.api.quantity import parse_exact
 from triton_operator.resources.pod_template.pod_facts import PodFacts
 from triton_operator.resources.user_environment import DEVICES

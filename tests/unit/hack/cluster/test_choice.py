@@ -81,10 +81,10 @@ def test_all_findings_come_in_one_error() -> None:
 
 
 def test_a_failed_trial_is_explained_with_what_the_kernel_said() -> None:
-    assert "virtual network links are missing" in preflight.explain_trial(14, "RTNETLINK answers: not supported\nx")
-    assert "(RTNETLINK answers: not supported)" in preflight.explain_trial(14, "RTNETLINK answers: not supported\nx")
-    assert preflight.explain_trial(0, "") == ""
-    assert "namespaces cannot be made" in preflight.explain_trial(1, "unshare failed")
+    assert "virtual network links are missing" in preflight.finding_of_trial(14, "RTNETLINK answers: not supported\nx")
+    assert "(RTNETLINK answers: not supported)" in preflight.finding_of_trial(14, "RTNETLINK answers: not supported\nx")
+    assert preflight.finding_of_trial(0, "") == ""
+    assert "namespaces cannot be made" in preflight.finding_of_trial(1, "unshare failed")
 
 
 def test_the_cache_is_in_the_home_of_the_person_unless_told_otherwise() -> None:

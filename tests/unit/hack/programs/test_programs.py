@@ -12,7 +12,7 @@ import pytest
 from hack.programs import catalogue, debian, gobuild, gotoolchain
 from hack.programs.catalogue import CONTAINERD, KSTATUS, NETPOL, NODE
 from hack.programs.gobuild import GoModule
-from hack.progress import RunningStep
+from hack.progress import OngoingStep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,7 +117,7 @@ def test_a_launcher_starts_its_program_with_the_libraries_beside_it(tmp_path: Pa
 
 
 def test_the_compiler_s_progress_is_followed_and_its_last_words_kept() -> None:
-    current = RunningStep("build")
+    current = OngoingStep("build")
 
     end = gobuild._follow(["go: downloading x v1\n", "a/b\n", "a/c\n"], current)
 

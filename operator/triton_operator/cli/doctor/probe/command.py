@@ -16,13 +16,13 @@ from triton_operator.cli.doctor.check_result import CheckResult, failed, items, 
 from triton_operator.cli.doctor.evidence import Evidence
 from triton_operator.cli.doctor.probe.objects import ProbeObjects, record
 from triton_operator.cli.doctor.probe.run import ProbeFailedError, ProbeOutcome, ProbeRun
+from triton_operator.cli.options import FIELD_MANAGER
 from triton_operator.cluster.observed import Kind
 from triton_operator.cluster.resource_paths import CHILDREN
 from triton_operator.sdk.errors import SdkError
 from triton_operator.sdk.kubernetes_client import KubernetesClient
 
 CHECK = "network policies"
-_MANAGER = "tritonctl"
 _INSTALL_PLUGIN = (
     "install a network plugin that enforces NetworkPolicies; until then, spec.privacy has no effect on the network"
 )
@@ -90,7 +90,7 @@ def report(probe: NetworkProbe, places: list[str], write: Callable[[str], None])
 
 
 def _write(client: KubernetesClient, namespace: str, probe: NetworkProbe) -> None:
-    client.apply(CHILDREN[Kind.CONFIG_MAP], record(probe), namespace, manager=_MANAGER, force=True)
+    client.apply(CHILDREN[Kind.CONFIG_MAP], record(probe), namespace, manager=FIELD_MANAGER, force=True)
 
 
 def _as_record(outcome: ProbeOutcome, evidence: Evidence, now: datetime) -> NetworkProbe:
