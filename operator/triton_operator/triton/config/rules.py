@@ -8,9 +8,11 @@ contain the rules for ensembles and sequences. Rules that depend on the server, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from math import prod
 
+from triton_operator.triton.config.constants import AOT_INDUCTOR_PLATFORM, ENSEMBLE
 from triton_operator.triton.config.ensemble_rules import check_ensemble
 from triton_operator.triton.config.filled_tensors import filled_inputs
 from triton_operator.triton.config.problem import ConfigProblem
@@ -32,6 +34,18 @@ _ANY = -1
 _KINDS = ("KIND_AUTO", "KIND_GPU", "KIND_CPU", "KIND_MODEL")
 _ACTIONS = ("REJECT", "DELAY")
 _IMAGE_DIMS = 3
+_PLATFORMS = (
+    "pytorch_libtorch",
+    AOT_INDUCTOR_PLATFORM,
+    "onnxruntime_onnx",
+    "tensorrt_plan",
+    "tensorflow_graphdef",
+    "tensorflow_savedmodel",
+    ENSEMBLE,
+)
+_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+"""Names that the metrics library of Triton 24.10, prometheus-cpp, accepts."""
+_FORCE_CPU = "FORCE_CPU_ONLY_INPUT_TENSORS"
 
 
 def check_rules(message: Message, *, is_whole: bool = True) -> Iterator[ConfigProblem]:
@@ -47,6 +61,9 @@ def check_rules(message: Message, *, is_whole: bool = True) -> Iterator[ConfigPr
     yield from _check_instances(message)
     yield from _check_response_cache(message)
     yield from _check_counted(message)
+    yield from _check_platform(message)
+    yield from _check_metric_tags(message)
+    yield from _check_python_parameters(message)
     yield from check_ensemble(message)
     if "input" in message:
         for index, sample in enumerate(messages_in(message, "model_warmup")):
@@ -142,6 +159,30 @@ def _check_response_cache(message: Message) -> Iterator[ConfigProblem]:
         yield ConfigProblem("response_cache", "must not be set together with sequence_batching")
     if truth_in(message_in(message, "model_transaction_policy"), "decoupled"):
         yield ConfigProblem("response_cache", "must not be set for a decoupled model")
+
+
+def _check_platform(message: Message) -> Iterator[ConfigProblem]:
+    """Check the platform of a configuration without a backend; with one, Triton ignores unknown platforms."""
+    platform = text_in(message, "platform")
+    if platform and not text_in(message, "backend") and platform not in _PLATFORMS:
+        known = f"is {platform}, which is not a platform of Triton: {', '.join(_PLATFORMS)}"
+        yield ConfigProblem("platform", known, f'for the backend of this name, set backend: "{platform}"')
+
+
+def _check_metric_tags(message: Message) -> Iterator[ConfigProblem]:
+    """Check the names of labels: the metrics library ends the server for an invalid one, whatever else it serves."""
+    for name in entries_in(message, "metric_tags"):
+        if not _LABEL.fullmatch(name):
+            rule = "must be a letter, followed by letters, digits and _, because another name ends the server"
+            yield ConfigProblem("metric_tags", f'"{name}" {rule}')
+
+
+def _check_python_parameters(message: Message) -> Iterator[ConfigProblem]:
+    """Check the parameter whose other values make the Python backend fail."""
+    entry = entries_in(message, "parameters").get(_FORCE_CPU)
+    value = text_in(message_in(entry, "value"), "string_value") if entry else "yes"
+    if text_in(message, "backend") == "python" and value not in {"yes", "no"}:
+        yield ConfigProblem(f"parameters[{_FORCE_CPU}]", f'is "{value}", but must be "yes" or "no"')
 
 
 def _check_counted(message: Message) -> Iterator[ConfigProblem]:

@@ -36,6 +36,8 @@ class ConfigSummary(NamedTuple):
     @property
     def is_torchscript(self) -> bool:
         """Whether Triton's PyTorch backend loads the file as TorchScript."""
+        if self._is_of_other_backend:
+            return False
         if self.platform:
             return self.platform in _TORCHSCRIPT_PLATFORMS
         return self.backend == "pytorch" and not self.runtime
@@ -57,7 +59,13 @@ class ConfigSummary(NamedTuple):
             return self.default_model_filename
         if self.platform == ENSEMBLE or self.file_by_capability or self.runtime:
             return ""
-        return _FILE_BY_PLATFORM.get(self.platform) or _FILE_BY_BACKEND.get(self.backend, "")
+        by_backend = _FILE_BY_BACKEND.get(self.backend, "")
+        return by_backend if self._is_of_other_backend else _FILE_BY_PLATFORM.get(self.platform) or by_backend
+
+    @property
+    def _is_of_other_backend(self) -> bool:
+        """Whether the backend decides alone: only the PyTorch backend reads the platform."""
+        return self.backend not in {"", "pytorch"}
 
 
 _TORCHSCRIPT_PLATFORMS = frozenset({"pytorch_libtorch", "libtorch"})

@@ -125,6 +125,18 @@ def test_lines_of_the_program(
         ),
         ('backend: "pytorch"', 'backend: "pytorch" name: "other"', "error", 'has name: "other"'),
         (
+            "dims: 10",
+            'dims: 10 label_filename: "labels.txt"',
+            "error",
+            "output[0].label_filename: error: the model's folder has no file labels.txt",
+        ),
+        (
+            "dynamic_batching { }",
+            'parameters { key: "EXECUTION_ENV_PATH" value { string_value: "$$TRITON_MODEL_DIRECTORY/e.gz" } }',
+            "error",
+            "parameters[EXECUTION_ENV_PATH]: error: the model's folder has no file e.gz",
+        ),
+        (
             "max_batch_size",
             "version_policy { specific { versions: 3 } } max_batch_size",
             "error",
@@ -293,6 +305,15 @@ def test_a_python_model_is_not_asked_for_torchscript(tmp_path: Path, capsys: pyt
     write(tmp_path / "words" / "1" / "model.pt", b"weights")
     write(tmp_path / "words" / "config.pbtxt", b'backend: "python" input { name: "x" data_type: TYPE_FP32 dims: 1 }')
     assert tritonctl(capsys, "lint", tmp_path).code == 0
+
+
+def test_files_that_a_config_names_are_in_the_folder(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An absolute path is in the image of the server."""
+    write(model / "labels.txt", b"zero\n")
+    parameter = 'parameters { key: "EXECUTION_ENV_PATH" value { string_value: "/opt/env.tar.gz" } }'
+    labeled = CONFIG.replace("dims: 10", 'dims: 10 label_filename: "labels.txt"')
+    write(model / "config.pbtxt", f"{labeled}{parameter}\n".encode())
+    assert tritonctl(capsys, "lint", model).code == 0
 
 
 def test_a_deployment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

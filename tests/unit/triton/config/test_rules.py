@@ -2,8 +2,9 @@
 
 `triton_verdicts.json` was recorded from the server, started without auto-complete on one repository of models of its
 Python backend: `c_` are single configurations, `e_` ensembles, and the others the steps of ensembles. Seventeen
-results, for states and warm-ups whose loading can crash this release, come from its sources instead. Results that
-depend on a GPU or on another server are not included.
+results, for states and warm-ups whose loading can crash this release, come from its sources instead. Three
+others, `c_tagbad`, `c_tagunder` and `c_labeldir`, ended the server with all its models. Results that depend on a GPU or
+on another server are not included.
 """
 
 from __future__ import annotations
