@@ -293,7 +293,7 @@ var truthTable = []truth{
 		[]string{"bank/web shop/web:8000", "shop/web bank/web:8000", "shop/web outside:8000"},
 	},
 	{
-		"a port name beside a number",
+		"a port name next to a number",
 		[]string{"shop: {podSelector: {}, ingress: [{ports: [{port: http}, {port: 8003}]}]}"},
 		[]string{"bank/web shop/web:8000", "bank/web shop/web:8003", "bank/web shop/cart:8001", "bank/web shop/cart:8003"},
 		[]string{"bank/web shop/web:8002", "bank/web shop/cart:8000"},

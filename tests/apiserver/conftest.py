@@ -1,4 +1,4 @@
-"""One real API server for the whole session, with our definition in it, and a fresh namespace for each test.
+"""One real API server for the whole session, with the definition in it, and a fresh namespace for each test.
 
 `control_plane`  the running ControlPlane (etcd, kube-apiserver); start more of it with `start_component`
 `kubeconfig`     an administrator's, as a path

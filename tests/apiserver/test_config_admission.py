@@ -28,7 +28,7 @@ QUEUE = {
 }
 MODEL: dict[str, Any] = {"name": "digits", "config": CONFIG}
 GPUS = {"gpu": {"count": 2}}
-"""What instances on GPUs need beside the models."""
+"""What instances on GPUs need in addition to the models."""
 
 FULL_MODELS: dict[str, list[dict[str, Any]]] = {
     "batches as large as public configurations have": [

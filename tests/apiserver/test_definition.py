@@ -168,7 +168,7 @@ def test_the_long_name_is_ours_where_another_definition_has_the_short_one(
         established = 'jsonpath={.status.conditions[?(@.type=="Established")].status}=True'
         kubectl("wait", f"--for={established}", "--timeout=60s", f"crd/{name}")
         deadline = time.monotonic() + 180
-        while name not in kubectl(f"--cache-dir={tmp_path}", "api-resources", "--output=name"):  # Which reads it anew.
+        while name not in kubectl(f"--cache-dir={tmp_path}", "api-resources", "--output=name"):  # Which reads it again.
             assert time.monotonic() < deadline, "discovery does not show the other definition"
             time.sleep(0.1)
         assert kubectl(*look, "modeldeployments", "--output=name") == "modeldeployment.triton-operator.io/digits\n"

@@ -1,4 +1,4 @@
-"""What hostile clients cost another one: its p99 beside idle and slow connections, and beside floods.
+"""What hostile clients cost another one: its p99 next to idle and slow connections, and next to floods.
 
 A flood also takes CPU time of this machine. Each is therefore measured on another proxy, too, which shares nothing but
 the machine with the measured client. A ratio "to the same flood elsewhere" is what sharing the proxy costs.

@@ -1,4 +1,4 @@
-"""Credentials at unusual places and in unusual forms, beside `test_callers`: only one clear token admits a caller."""
+"""Credentials at unusual places and in unusual forms, next to `test_callers`: only one clear token admits a caller."""
 
 from __future__ import annotations
 

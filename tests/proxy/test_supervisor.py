@@ -46,7 +46,7 @@ WITH_TOKENS = ProxyPolicy(
 ONLY_HAPROXY_REJECTS = ProxyPolicy(
     callers=(Caller("trainer", certificate=CertificateRule(subject="CN=trainer")),), client_cas="nonsense"
 )
-"""It has a caller's authorities, which our own checks do not parse."""
+"""It has a caller's authorities, which the checks of the proxy do not parse."""
 CONFIG = "/v2/models/linear_regression/config"
 
 

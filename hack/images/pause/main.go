@@ -1,4 +1,4 @@
-// Pause holds the namespaces of a pod: it does nothing until it is told to end, and then ends at once.
+// Pause holds the namespaces of a pod: it does nothing until it receives a signal, and then ends at once.
 package main
 
 import (

@@ -1,6 +1,6 @@
 """What a HorizontalPodAutoscaler sees and decides, and which of them scale a Deployment.
 
-Pure. `projection` calls `project_autoscaler` for our children, `http` calls `read_other` for all of a namespace, and
+Pure. `projection` calls `project_autoscaler` for children, `http` calls `read_other` for all of a namespace, and
 `tritonctl status` calls `read_metrics`.
 """
 
@@ -55,7 +55,7 @@ _decode_other = msgspec.json.Decoder(_StoredAutoscaler).decode
 
 
 def project_autoscaler(spec: msgspec.Raw, status: StoredStatus) -> AutoscalerState:
-    """The state of one of our autoscalers; raises msgspec.DecodeError."""
+    """The state of the autoscaler of a deployment; raises msgspec.DecodeError."""
     return AutoscalerState(
         conditions=tuple(_conditions(status)),
         current_replicas=status.current_replicas,

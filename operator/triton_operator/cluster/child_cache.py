@@ -1,4 +1,4 @@
-"""Children as last seen: from lists, watches, and the responses to our own writes, by deployment.
+"""Children as last seen: from lists, watches, and the responses to the operator's writes, by deployment.
 
 An older version never replaces a newer one. Tables are never changed in place, so a table that is the same object has
 not changed. Not thread-safe; used from one event loop.
@@ -97,5 +97,5 @@ def _is_equal(old: Child, new: Child) -> bool:
     state = old.state
     if isinstance(state, AutoscalerState) and isinstance(new.state, AutoscalerState):
         state = msgspec.structs.replace(state, metrics=new.state.metrics)
-    # Only the responses to our own writes have no `owned`.
+    # Only the responses to the operator's own writes have no `owned`.
     return msgspec.structs.replace(old, owned=new.owned, resource_version=new.resource_version, state=state) == new

@@ -1,4 +1,4 @@
-"""ModelDeployments as last seen: from lists, watches, and the responses to our own status writes.
+"""ModelDeployments as last seen: from lists, watches, and the responses to the operator's status writes.
 
 An older version never replaces a newer one, because a response may overtake the watch (resourceVersions are comparable
 integers since Kubernetes 1.35, KEP-5504). Not thread-safe; used from one event loop.
@@ -55,7 +55,7 @@ class DeploymentCache:
         key, uid, version = _identity(body)
         old = self._records.get(key)
         if self.has(key, uid, version):
-            return False  # Late, or the event of our own status write.
+            return False  # Late, or the event of the operator's own status write.
         new = _read(body, old)
         self._store(key, new)
         return old is None or _signature(old) != _signature(new)

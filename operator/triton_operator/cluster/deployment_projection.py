@@ -1,7 +1,7 @@
 """Projects the JSON of a ModelDeployment to a bounded body with its identity, spec and status.
 
 Unbounded parts (annotations, managed fields, a spec that an older CRD accepted) are removed as bytes, because Python
-objects need several times the memory. Pure. Kopf's watch and our own lists read ModelDeployments through it.
+objects need several times the memory. Pure. Kopf's watch and the operator's lists read ModelDeployments through it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import msgspec
 from triton_operator.cluster.deep_json import decode_any_depth, is_cut, is_deeper
 
 MOST_BYTES = 128 * 1024
-"""Limit for the JSON of a spec; the largest of our examples has 2 KB. A larger status is not ours."""
+"""Limit for the JSON of a spec; the largest example has 2 KB. A larger status is not the operator's."""
 MOST_LEVELS = 32
 """Limit for nested objects and lists; the CRD has at most 15."""
 

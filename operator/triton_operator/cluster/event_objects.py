@@ -1,4 +1,4 @@
-"""Kubernetes Events: builds ours, and reads those of the kubelet and the scheduler. Pure."""
+"""Kubernetes Events: builds the operator's, and reads those of the kubelet and the scheduler. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The implementation of Cluster over `ApiClient`: server-side apply, replace, delete, status and Events.
 
 The reconciler calls it through the protocol in `cluster.protocol`. The timeout of a write is the time for which the
-Lease is surely ours (`time_left`), so that no write of a former leader arrives after its successor has started.
+Lease surely belongs to this process (`time_left`), so that no write of a former leader arrives after its successor has
+started.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class HttpCluster(SharedObjectRequests):
         return self._project(*await self._apply(manifest, {"uid": uid}, manager))
 
     async def adopt(self, manifest: Manifest, *, uid: str, resource_version: str) -> Child:
-        """Replace the owners of an object and make its content ours; see the protocol.
+        """Replace the owners of an object and make the operator own its content; see the protocol.
 
         Its owners are removed first, because an apply cannot remove those that it has not set.
         """
@@ -125,8 +126,8 @@ class HttpCluster(SharedObjectRequests):
     async def replace(self, manifest: Manifest, *, uid: str) -> Child:
         """Replace the content of the object with the manifest's, which removes additions of others.
 
-        Two requests if others only added fields; five if they changed ours too, because then ownership has to return to
-        our apply entry. Raises ConflictError if the object has changed meanwhile.
+        Two requests if others only added fields; five if they changed the operator's too, because then ownership has to
+        return to the operator's apply entry. Raises ConflictError if the object has changed meanwhile.
         """
         kind, path = _address(manifest)
         response = await self._client.request("GET", path, kind=kind)
@@ -157,7 +158,8 @@ class HttpCluster(SharedObjectRequests):
         response = await self.read(kind, namespace, name)
         if response is None:
             return None
-        # Not by the projector: for an object that lost our label, the watch sends its old state with the new version.
+        # Not by the projector: for an object that lost the operator's label, the watch sends its old state with the new
+        # version.
         return decode_response(partial(project_child, kind), response)
 
     async def read(self, kind: Kind, namespace: str, name: str) -> bytes | None:

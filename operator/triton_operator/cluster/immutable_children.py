@@ -1,7 +1,7 @@
 """Projections of claims and Jobs: kinds that the operator creates and deletes, but never reverts.
 
 Their relevant fields are immutable, and controllers write the others. So their fingerprint covers only labels, owner
-and our annotations, and fields of other managers are ignored. Pure; `projection` calls it.
+and the operator's annotations, and fields of other managers are ignored. Pure; `projection` calls it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def immutable_state(kind: Kind, stored: StoredChild) -> ClaimState | JobState:
 
 
 def immutable_fingerprint(stored: StoredChild) -> str:
-    """16 hexadecimal digits over labels, owner and our annotations."""
+    """16 hexadecimal digits over labels, owner and the operator's annotations."""
     metadata = stored.metadata
-    ours = {key: value for key, value in metadata.annotations.items() if key.startswith(f"{GROUP}/")}
-    return content_hash(_encode((metadata.labels, ours, metadata.owner_references)), 16)
+    own = {key: value for key, value in metadata.annotations.items() if key.startswith(f"{GROUP}/")}
+    return content_hash(_encode((metadata.labels, own, metadata.owner_references)), 16)
 
 
 def _claim_state(stored: StoredChild) -> ClaimState:

@@ -111,7 +111,7 @@ class Elector:
             await self._pause(PERIOD * random.uniform(0.8, 1.2))
 
     async def attempt(self) -> None:
-        """Acquire or renew the Lease if it is free, ours, or expired."""
+        """Acquire or renew the Lease if it is free, expired, or held by this process."""
         began = self._clock()
         lease = await self._read()
         if lease is None:
@@ -124,7 +124,7 @@ class Elector:
         self._renewed_at = began
 
     async def release(self) -> None:
-        """Release the Lease if it is ours, so that a successor need not wait until it expires."""
+        """Release the Lease if this process holds it, so that a successor need not wait until it expires."""
         held = self.may_write()
         self._renewed_at = float("-inf")
         self.leading.clear()
@@ -162,13 +162,13 @@ class Elector:
 
     def _claim(self, old: LeaseSpec) -> LeaseSpec:
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        ours = old.holder_identity == self.identity
+        is_held = old.holder_identity == self.identity
         return LeaseSpec(
             holder_identity=self.identity,
             lease_duration_seconds=DURATION,
-            acquire_time=old.acquire_time if ours else now,
+            acquire_time=old.acquire_time if is_held else now,
             renew_time=now,
-            lease_transitions=old.lease_transitions + (not ours),
+            lease_transitions=old.lease_transitions + (not is_held),
         )
 
     async def _read(self) -> Lease | None:

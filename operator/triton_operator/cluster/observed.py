@@ -2,7 +2,7 @@
 
 `cluster` decodes them from the API server's JSON, `reconcile` reads them. The content of a child is reduced to a
 fingerprint, so that 500 deployments with all their children need a few megabytes. Drift is a fingerprint that differs
-from the one in the response to our last apply.
+from the one in the response to the operator's last apply.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class ObservedCondition(Record, frozen=True, kw_only=True):
 
 
 class DeploymentState(Record, frozen=True, kw_only=True):
-    """Status of a Deployment; `replicas` is that of the spec, `owns_replicas` whether our Apply entry has it.
+    """Status of a Deployment; `replicas` is that of the spec, `owns_replicas` whether the operator's apply set it.
 
     `scaled_by` is the field manager that set it through `/scale`, as every autoscaler does; "" without one.
     `replaces_in_place`: by its strategy, an old pod stops before a new one starts.
@@ -218,13 +218,14 @@ State = (
 class Child(Record, frozen=True, kw_only=True):
     """One child object.
 
-    `deployment` is the name of its owner, a ModelDeployment, or, without one, the value of our label, which anybody may
-    change; `owner_uid` is the uid of that owner, "" without one. `fingerprint` is a hash of everything but status,
-    resourceVersion, bookkeeping and a Deployment's replicas. `owned` is a digest of the fields that our applies own, ""
-    if it was not derived (see `field_ownership`). `has_foreign_fields`: another field manager owns a part of its spec
-    or data. Status, `/scale`, a Deployment's replicas and the metadata of its pod template do not count, because labels
-    and annotations of others stay, so that `kubectl rollout restart` works. `fingerprint` and `has_foreign_fields`
-    ignore the content of IMMUTABLE_KINDS. `is_frozen`: somebody has set `immutable` of a ConfigMap.
+    `deployment` is the name of its owner, a ModelDeployment, or, without one, the value of the operator's label, which
+    anybody may change; `owner_uid` is the uid of that owner, "" without one. `fingerprint` is a hash of everything but
+    status, resourceVersion, bookkeeping and a Deployment's replicas. `owned` is a digest of the fields that the
+    operator's applies own, "" if it was not derived (see `field_ownership`). `has_foreign_fields`: another field
+    manager owns a part of its spec or data. Status, `/scale`, a Deployment's replicas and the metadata of its pod
+    template do not count, because labels and annotations of others stay, so that `kubectl rollout restart` works.
+    `fingerprint` and `has_foreign_fields` ignore the content of IMMUTABLE_KINDS. `is_frozen`: somebody has set
+    `immutable` of a ConfigMap.
     """
 
     kind: Kind
@@ -275,7 +276,7 @@ class Container(Record, frozen=True, kw_only=True):
 
 
 class Pod(Record, frozen=True, kw_only=True):
-    """One pod: that of the Job `job`, or a serving pod, for which `revision` is the value of our revision label.
+    """One pod: that of the Job `job`, or a serving pod, for which `revision` is the value of the revision label.
 
     `created_at` is RFC 3339, `claims` are the volume claims that it mounts. NetworkPolicies select it by `labels`.
     """

@@ -143,12 +143,12 @@ def _is_content(field: str, owned: msgspec.Raw) -> bool:
 
 
 def _owns_replicas(metadata: StoredMetadata) -> bool:
-    ours = (entry for entry in metadata.managed_fields if entry.manager == MANAGER and entry.operation == "Apply")
-    return any(_decode_owned_replicas(entry.fields).spec.replicas for entry in ours)
+    own = (entry for entry in metadata.managed_fields if entry.manager == MANAGER and entry.operation == "Apply")
+    return any(_decode_owned_replicas(entry.fields).spec.replicas for entry in own)
 
 
 def _scaled_by(metadata: StoredMetadata) -> str:
-    """The manager other than ours that set the replica count through `/scale`."""
+    """The manager other than the operator that set the replica count through `/scale`."""
     for entry in metadata.managed_fields:
         if entry.subresource == "scale" and entry.manager not in _OURS:
             return entry.manager if _decode_owned_replicas(entry.fields).spec.replicas else ""

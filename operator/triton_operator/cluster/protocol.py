@@ -27,7 +27,7 @@ class Cluster(Protocol):
         """Forced server-side apply to the object with this uid; raises ConflictError if its name has another uid."""
 
     async def adopt(self, manifest: Manifest, *, uid: str, resource_version: str) -> Child:
-        """Make an object that has lost its owner ours, in place; raises ConflictError unless it has this version.
+        """Give an object without an owner the new one, in place; raises ConflictError unless it has this version.
 
         Its owners are replaced, and its content becomes that of the manifest.
         """

@@ -1,10 +1,10 @@
 """Build the object to PUT: the operator's content, with other managers' labels and values that the server assigned.
 
 Server-side apply does not change fields that it does not set, so an added container or `externalIPs` survive it; only
-an update removes them. But fields that an update changes belong to our `Update` entry in managedFields, and a later
-apply that omits such a field would not remove it. So an update here also rewrites managedFields: other managers lose
-the content (not their labels), and `without_update_entries` removes our update entry once an apply owns everything.
-Pure functions over JSON objects; `HttpCluster.replace` uses them.
+an update removes them. But fields that an update changes belong to the operator's `Update` entry in managedFields, and
+a later apply that omits such a field would not remove it. So an update here also rewrites managedFields: other managers
+lose the content (not their labels), and `without_update_entries` removes that entry once an apply owns everything. Pure
+functions over JSON objects; `HttpCluster.replace` uses them.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def replacement(live: Object, manifest: Object) -> Object:
 
 
 def has_update_entries(stored: Object) -> bool:
-    """Whether an update of ours owns any field, which later applies could not remove."""
+    """Whether an update of the operator owns any field, which later applies could not remove."""
     return any(map(_is_our_update, stored["metadata"].get("managedFields", ())))
 
 
 def without_update_entries(stored: Object) -> Object:
-    """The same object without our update entry in managedFields."""
+    """The same object without the operator's update entry in managedFields."""
     kept = [entry for entry in stored["metadata"].get("managedFields", ()) if not _is_our_update(entry)]
     return {**stored, "metadata": {**stored["metadata"], "managedFields": kept}}
 
@@ -48,7 +48,7 @@ def _is_our_update(entry: Object) -> bool:
 
 
 def _owned_fields(live: Object) -> Object:
-    """The `fieldsV1` of our applies."""
+    """The `fieldsV1` of the operator's applies."""
     for entry in live["metadata"].get("managedFields", ()):
         if entry.get("manager") == MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
             return dict(entry.get("fieldsV1", {}))
@@ -56,11 +56,11 @@ def _owned_fields(live: Object) -> Object:
 
 
 def _metadata(live: Object, desired: Object, owned: Object) -> Object:
-    ours = desired.get("ownerReferences", [])
-    uids = {owner["uid"] for owner in ours}
+    owners = desired.get("ownerReferences", [])
+    uids = {owner["uid"] for owner in owners}
     return {
         **_labelled(live, desired, owned.get("f:metadata", {})),
-        "ownerReferences": [*ours, *(owner for owner in live.get("ownerReferences", ()) if owner["uid"] not in uids)],
+        "ownerReferences": [*owners, *(owner for owner in live.get("ownerReferences", ()) if owner["uid"] not in uids)],
         "managedFields": _disowned(live.get("managedFields", ())),
     }
 
@@ -69,8 +69,8 @@ def _labelled(live: Object, desired: Object, owned: Object) -> Object:
     """`live` metadata with the desired labels and annotations, and those that we never applied."""
     merged = dict(live)
     for field in ("labels", "annotations"):
-        ours = owned.get(f"f:{field}", {})
-        others = {key: value for key, value in live.get(field, {}).items() if f"f:{key}" not in ours}
+        own = owned.get(f"f:{field}", {})
+        others = {key: value for key, value in live.get(field, {}).items() if f"f:{key}" not in own}
         merged[field] = {**others, **desired.get(field, {})}
     return merged
 

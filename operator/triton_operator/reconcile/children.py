@@ -107,7 +107,7 @@ class ChildReconciler:
 
 
 def _converged(desired: DesiredState, after: ObservedState, memory: Memory, proxy: ProxyInputs) -> PlanInput | None:
-    """The input after our writes, if the API server's responses show the desired state."""
+    """The input after the operator's writes, if the API server's responses show the desired state."""
     return plan_input(after, proxy, desired.revision) if is_as_desired(desired, after, memory.applied) else None
 
 

@@ -71,7 +71,7 @@ def _judge(container: Container, ended: Terminated, arguments: Sequence[str]) ->
 
 
 def _describe_lack_of_memory(container: Container) -> str:
-    """The limit and, for a container of ours, what to set instead."""
+    """The limit and, for a container of the operator, what to set instead."""
     killed = f"container {container.name} {_describe_oom(container)}"
     field = _field_of_resources(container)
     if not field:

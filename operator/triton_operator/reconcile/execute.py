@@ -152,7 +152,7 @@ class Executor:
         return None
 
     async def _examine_conflict(self, action: Action, conflict: ConflictError) -> FailedWrite | None:
-        """The name is in use: by our own child (the cache was behind), or by an object of another owner."""
+        """The name is in use: by the deployment's child (the cache was behind), or by an object of another owner."""
         child = await self._cluster.get(action.kind, self._key[0], action.name)
         if child is None:
             raise conflict  # From a webhook, or from a quota that others used at the same moment.
@@ -174,7 +174,7 @@ class Executor:
         return self._judge_owner(child) if child else None
 
     def _judge_owner(self, child: Child) -> FailedWrite | None:
-        """None if the object is ours. Children of a deleted deployment of the same name are garbage-collected."""
+        """None if the object is the deployment's; children of a deleted one of the same name are garbage-collected."""
         if child.owner_uid == self._uid:
             return None
         owner = child.deployment if child.owner_uid else ""
@@ -183,7 +183,7 @@ class Executor:
         return FailedWrite(child.kind, child.name, reason, hint, taken=True, owner=owner)
 
     async def _force_replace(self, action: Action) -> Child:
-        """Apply first, so that every desired field is ours again; replace only if foreign fields remain."""
+        """Apply first, so that the operator owns every desired field again; replace only if foreign fields remain."""
         child = await self._cluster.apply(action.manifest, uid=action.uid)
         return await self._cluster.replace(action.manifest, uid=action.uid) if child.has_foreign_fields else child
 

@@ -12,7 +12,7 @@ from triton_operator.reconcile.observed_state import PENDING_GRACE, ObservedStat
 from triton_operator.resources.proxy_inputs import needs_cluster_keys, references
 
 BLOCKED_RETRY_SECONDS = 15.0
-"""Objects of others under our children's names do not carry our labels, so no watch reports their deletion."""
+"""Objects of others under names of children do not carry the operator's labels, so no watch reports their deletion."""
 
 POLICY_INPUTS_INTERVAL = timedelta(seconds=60)
 """Time between two reads of the users' ConfigMaps and ServiceAccounts that the proxy's policy depends on."""
@@ -21,7 +21,7 @@ ISSUANCE_INTERVAL = timedelta(seconds=10)
 """Time between two reads of the Events of a pending CertificateRequest."""
 
 OTHER_AUTOSCALERS_INTERVAL = timedelta(seconds=30)
-"""Time between two reads of the autoscalers of others, which do not carry our labels."""
+"""Time between two reads of the autoscalers of others, which do not carry the operator's labels."""
 
 HELD_HOST_INTERVAL = timedelta(seconds=30)
 """Time between two looks at a host that another deployment has, whose changes do not enqueue this one."""
@@ -36,7 +36,7 @@ def next_pass_delay(before: ObservedState, after: ObservedState, blocked: Blocke
     `before` is what the pass began with, `after` what its status was derived from.
     """
     if _was_cache_filled(before, after):
-        return 0.0  # The response to our own write shows it, and no other event will.
+        return 0.0  # The response to the operator's write shows it, and no other event will.
     if blocked and not blocked.permanent:
         return BLOCKED_RETRY_SECONDS
     return min((delay.total_seconds() for delay in _delays(after)), default=None)

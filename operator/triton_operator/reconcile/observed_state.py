@@ -36,7 +36,7 @@ from triton_operator.reconcile.room import NOTHING_SEEN, Room
 from triton_operator.reconcile.times import parse_time
 
 _SHARED = (Kind.CONFIG_MAP, CA_CONFIG_MAP)
-"""Shared by all deployments; it is observed as a child only if somebody adds our label."""
+"""Shared by all deployments; it is observed as a child only if somebody adds the operator's label."""
 
 PENDING_GRACE = timedelta(seconds=5)
 """How long a pod may stay in ContainerCreating before its Events are read."""
@@ -61,7 +61,7 @@ class ObservedState(NamedTuple):
     `network_probe` is the last run of `tritonctl doctor --probe`,
     `room` is what the operator remembers about the room for new pods,
     `exposure` what prevents `spec.exposure`,
-    `orphans` are objects with our label and no owner, or a deleted one; `adoption` decides whether they become ours,
+    `orphans` are objects with the operator's label and no owner, or a deleted one, which `adoption` judges,
     `is_outdated`: with the revision policy Latest, the running operator renders other pods, and
     `has_turn`: it may apply them now (`upgrades`).
     `rollback` is what the pods run instead of the newest revision, and `deployment` then has the spec of these pods;
@@ -131,7 +131,7 @@ def observe(
 
 
 def _orphans(snapshot: Snapshot, children: Mapping[ChildId, Child]) -> dict[ChildId, Child]:
-    """The other objects with our labels; an owner of our kind and name with another uid is deleted."""
+    """The other objects with the operator's labels; an owner of the same kind and name with another uid is deleted."""
     found = snapshot.children.items()
     return {child_id: child for child_id, child in found if child_id not in children and child_id != _SHARED}
 
@@ -139,7 +139,8 @@ def _orphans(snapshot: Snapshot, children: Mapping[ChildId, Child]) -> dict[Chil
 def _owned_children(snapshot: Snapshot, uid: str, applied_uids: frozenset[str]) -> dict[ChildId, Child]:
     """Children of this object: by their owner or, if somebody removed the ownerReference, because we applied them.
 
-    Other objects with our labels are left alone: they belong to a deleted object of the same name, or to somebody else.
+    Other objects with the operator's labels are left alone: they belong to a deleted object of the same name, or to
+    somebody else.
     """
     return {
         child_id: child

@@ -16,7 +16,7 @@ from triton_operator.cluster.observed import DeploymentState, OtherAutoscaler
 
 
 class ReplicaDecision(NamedTuple):
-    """`apply`: the count in our manifest, None to omit it; `transfer`: the count for the second manager, if any."""
+    """`apply`: the count in the manifest, None to omit it; `transfer`: the count for the second manager, if any."""
 
     apply: int | None
     transfer: int | None = None

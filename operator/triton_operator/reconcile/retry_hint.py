@@ -40,7 +40,7 @@ def retry_hint(reason: str) -> str:
 
 
 def restart_hint(reason: str, container: Container, ended: Terminated) -> str:
-    """The hint for the end of a container; the kubelet restarts every container of ours."""
+    """The hint for the end of a container; the kubelet restarts every container of these pods."""
     when = _next_start(container, ended)
     if reason in TERMINAL:
         return f"the container is restarted{when}, but fails until the cause is fixed"

@@ -1,8 +1,8 @@
 """Event handlers: store the objects that watches and lists report in the cache, and enqueue the keys of changed ones.
 
-ModelDeployments have two sources that race, Kopf's watch and our own lists: a list may be older than what the watch has
-reported meanwhile, and the deletion of an object may arrive after the creation of another one with its name. The
-handlers therefore ignore an event that is older than the cached version of the object, or than its deletion.
+ModelDeployments have two sources that race, Kopf's watch and the operator's lists: a list may be older than what the
+watch has reported meanwhile, and the deletion of an object may arrive after the creation of another one with its name.
+The handlers therefore ignore an event that is older than the cached version of the object, or than its deletion.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class DeploymentHandler:
             self._forget(key, version)
 
     def is_known(self, item: msgspec.Raw) -> bool:
-        """Whether the cache has this version of an object, from an earlier event or from the response to our own write.
+        """Whether the cache has this version of an object, from an earlier event or the response to a write.
 
         Raises what `identify` raises.
         """

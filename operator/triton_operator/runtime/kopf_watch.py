@@ -1,4 +1,4 @@
-"""The use of Kopf: it watches ModelDeployments and calls our event handler; it stores and writes nothing.
+"""The use of Kopf: it watches ModelDeployments and calls the operator's event handler; it stores and writes nothing.
 
 Kopf's stateful handlers write annotations and finalizers to users' objects, lose an object after a failed write, and
 cost several times the CPU of a plain event handler. `process` calls `start` once the CRD exists, so that scanning for
@@ -52,7 +52,7 @@ class NoDiffBase(kopf.DiffBaseStorage):
 
 
 class NoProgress(kopf.ProgressStorage):
-    """Stores no progress of handlers, because ours have none."""
+    """Stores no progress of handlers, because the operator's have none."""
 
     def fetch(self, *, key: Any, body: kopf.Body) -> kopf.ProgressRecord | None:
         """Nothing was stored."""
@@ -77,7 +77,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.persistence.diffbase_storage = NoDiffBase()
     settings.persistence.progress_storage = NoProgress()
-    settings.peering.standalone = True  # our Lease elects a leader; peers of equal priority all pause (#734)
+    settings.peering.standalone = True  # the Lease elects a leader; peers of equal priority all pause (#734)
     settings.scanning.disabled = True  # otherwise Kopf needs permission to watch CRDs and namespaces
     settings.posting.enabled = False
     settings.networking.error_backoffs = EndlessBackoff()  # with the default, the process ends after a minute of errors

@@ -1,6 +1,6 @@
 """The reflectors of one process: for each kind of child, for pods, for all NetworkPolicies and for the network probe.
 
-Each has one connection. Those of children and pods watch only objects with our labels. `process` runs them.
+Each has one connection. Those of children and pods watch only objects with the operator's labels. `process` runs them.
 """
 
 from __future__ import annotations

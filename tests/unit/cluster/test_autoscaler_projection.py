@@ -125,7 +125,7 @@ KEDA = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "digit
 def test_an_autoscaler_of_others_scales_the_deployment(
     metadata: Object, spec: Object, found: OtherAutoscaler | None
 ) -> None:
-    """One that is being deleted scales nothing, and neither does our own count."""
+    """One that is being deleted scales nothing, and neither does that of the deployment itself."""
     target = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "digits"}}
     defaults = {"name": "theirs", "ownerReferences": [], "labels": {}}
     stored = a_stored("HorizontalPodAutoscaler", metadata=defaults | metadata, spec=target | spec)

@@ -32,7 +32,7 @@ def a_version(version: int, **spec: Any) -> dict[str, Any]:
 async def test_an_edit_that_only_the_response_to_our_status_write_shows_is_acted_on() -> None:
     world = World()
     edited = a_version(102, replicas=5)
-    world.cluster.bodies[world.key] = edited  # Stored before our write, and its event is still on the way.
+    world.cluster.bodies[world.key] = edited  # Stored before the write, and its event is still on the way.
     assert await world.reconcile() == 0.0
     assert not world.cache.deployments.put(edited)  # The event, late now.
     await world.reconcile()
@@ -138,7 +138,7 @@ def test_a_list_in_which_a_pod_has_another_label_moves_it() -> None:
 
 def test_a_child_that_is_younger_than_a_list_is_not_taken_for_gone() -> None:
     cache = ObjectCache()
-    cache.children.put(a_child(12))  # The answer to our own write, while the list was under way.
+    cache.children.put(a_child(12))  # The answer to the operator's own write, while the list was under way.
     assert cache.children.replace(Kind.SERVICE, [], None, as_of=11) == set()
     assert cache.children.get(DIGITS)
     assert cache.children.replace(Kind.SERVICE, [], None, as_of=12) == {DIGITS}

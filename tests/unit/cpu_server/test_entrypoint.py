@@ -20,7 +20,7 @@ from tests.paths import ROOT
 ENTRYPOINT = ROOT / "operator" / "triton_operator" / "cpu_server" / "entrypoint.py"
 FAST = "SCAN_SECONDS = 0.05; COLLECT_SECONDS = 0.3; STOP_SECONDS = 0.2; OWN_END_SECONDS = 0.2"
 
-# A server that starts one model process, tells its id, and does what it is told about its end.
+# A server that starts one model process, tells its id, and handles its end as requested.
 SERVER = """
 import signal, subprocess, sys
 signal.signal(signal.SIGTERM, lambda *_: (model.kill(), sys.exit(0)))

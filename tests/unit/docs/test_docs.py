@@ -23,7 +23,7 @@ from triton_operator.api.conditions import Reason
 from triton_operator.api.status import ControlName
 
 GENERATED = ROOT / "docs" / "api-reference.md"
-"""Held against the schema by its own test; patterns in it look like paths and links."""
+"""Compared with the schema by its own test; patterns in it look like paths and links."""
 WRITTEN = sorted(set((ROOT / "docs").rglob("*.md")) - {GENERATED})
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *WRITTEN]
 GUIDE = ROOT / "docs" / "guide.md"

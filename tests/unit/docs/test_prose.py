@@ -25,10 +25,13 @@ SOURCES = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if COPIED not in path.parents
 )
+TESTS = sorted({*(ROOT / "tests").rglob("*.py")} - {Path(__file__).resolve()})
 MANIFESTS = [
     path
     for pattern in (
         "Makefile",
+        "pyproject.toml",
+        "hack/**/*.go",
         "crds/*.yaml",
         "charts/**/*.yaml",
         "charts/**/*.tpl",
@@ -71,8 +74,21 @@ def sentences(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
+    yield comments(source)
+
+
+def documentation(source: str) -> Iterator[str]:
+    """Docstrings of a module and of its parts, and its comments as one text; not names of test cases or test data."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value.value
+    yield comments(source)
+
+
+def comments(source: str) -> str:
+    """All comments of a module."""
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    yield "\n".join(token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT)
+    return "\n".join(token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT)
 
 
 def test_the_word_list_is_read() -> None:
@@ -87,6 +103,7 @@ def test_strings_and_comments_of_a_module_are_read() -> None:
     """Names are not."""
     module = '"""Made anew."""\nanew = f"goes on {1}"  # It is told.\n'
     assert [phrase for text in sentences(module) for phrase in found_in(text)] == ["anew", "goes on", "is told"]
+    assert [phrase for text in documentation(module) for phrase in found_in(text)] == ["anew", "is told"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -101,7 +118,13 @@ def test_a_module_has_no_avoided_phrase(module: Path) -> None:
     assert [phrase for text in sentences(module.read_text()) for phrase in found_in(text)] == []
 
 
+@pytest.mark.parametrize("module", TESTS, ids=lambda module: str(module.relative_to(ROOT)))
+def test_a_test_has_no_avoided_phrase(module: Path) -> None:
+    """As above, for docstrings and comments."""
+    assert [phrase for text in documentation(module.read_text()) for phrase in found_in(text)] == []
+
+
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda manifest: str(manifest.relative_to(ROOT)))
 def test_a_manifest_has_no_avoided_phrase(manifest: Path) -> None:
-    """Descriptions in the CRD, comments and notes of the chart and the examples."""
+    """Descriptions in the CRD, comments and notes of the chart and the examples, settings and Go programs."""
     assert found_in(manifest.read_text()) == []

@@ -170,7 +170,7 @@ def test_the_repository_is_the_first_folder_that_has_every_model(tmp_path: Path)
 
 
 def test_an_ensemble_brings_its_steps(tmp_path: Path) -> None:
-    """And theirs; what is not beside it, and what is no configuration, is passed over."""
+    """And theirs; what is not next to it, and what is no configuration, is passed over."""
     steps = {
         "top": ["first", "inner", "absent"],
         "inner": ["first", "last", "top"],

@@ -23,7 +23,7 @@ def live(world: World) -> DeploymentState:
 
 
 def scale(world: World, replicas: int, manager: str = "kube-controller-manager") -> None:
-    """Somebody sets the count through `/scale`, which takes it from our Apply entry."""
+    """Somebody sets the count through `/scale`, which takes it from the operator's Apply entry."""
     scaled = msgspec.structs.replace(live(world), replicas=replicas, scaled_by=manager, owns_replicas=False)
     world.change_child(Kind.DEPLOYMENT, state=scaled)
 

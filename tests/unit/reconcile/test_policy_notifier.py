@@ -96,7 +96,7 @@ async def test_other_changes_are_not_announced() -> None:
 
 
 async def test_a_pod_that_cannot_be_annotated_follows_later() -> None:
-    """The kubelet updates it within about a minute; the pass goes on."""
+    """The kubelet updates it within about a minute; the pass continues."""
     world = await a_world()
     world.cluster.fail_annotations = UnavailableError("try later", status=503)
     world.edit(privacy={**privacy(), "audit": "Refused"})

@@ -307,7 +307,7 @@ async def test_pods_that_are_ending_anyway_are_reason_to_wait() -> None:
 
 
 async def test_a_restart_with_kubectl_is_replaced_in_place_as_well() -> None:
-    """It changes the template of the Deployment, but not our revision."""
+    """It changes the template of the Deployment, but not the operator's revision."""
     world = World(**GPU)
     await world.reconcile()
     revision = world.template_hash

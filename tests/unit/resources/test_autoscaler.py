@@ -72,7 +72,7 @@ def test_other_metrics_and_the_behavior_are_passed_through() -> None:
 
 
 def test_an_empty_behavior_is_omitted() -> None:
-    """Kubernetes would fill it with its defaults, so that it would differ from ours."""
+    """Kubernetes would fill it with its defaults, so that it would differ from the operator's."""
     assert "behavior" not in autoscaler(behavior={})
     assert autoscaler(behavior={"scaleUp": {}, "scaleDown": {"selectPolicy": "Min"}})["behavior"] == {
         "scaleDown": {"selectPolicy": "Min"}

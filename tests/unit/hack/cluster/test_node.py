@@ -200,7 +200,7 @@ def test_a_node_whose_record_is_lost_is_found_by_its_command_line(tmp_path: Path
     command = ["sh", "-m", name, str(tmp_path), "programs", "3"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=tmp_path) as process:
         deadline = time.monotonic() + 60
-        # The kernel lets the parent go on a moment before the child's command line can be read.
+        # The kernel lets the parent continue a moment before the child's command line can be read.
         while not (processes := stop.node_processes(Layout(tmp_path))) and time.monotonic() < deadline:
             time.sleep(0.01)
         assert processes == [process.pid]
