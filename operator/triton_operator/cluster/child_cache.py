@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from triton_operator.cluster.observed import AutoscalerState, Child, ChildId, Key, Kind
+from triton_operator.cluster.observed import AutoscalerState, Child, ChildId, IngressState, Key, Kind, RouteState
 
 _NO_CHILDREN: Mapping[ChildId, Child] = MappingProxyType({})
 
@@ -24,12 +24,18 @@ class ChildCache:
         self._tables: dict[Key, Mapping[ChildId, Child]] = {}
         # By uid: a child stays with the deployment that it was created for, even if its labels change.
         self._keys: dict[str, Key] = {}
+        # Uids of the Ingresses and routes of each host.
+        self._hosts: dict[str, set[str]] = {}
         # Uid and version of children that were deleted since the last pass began.
         self._deleted: dict[Key, dict[str, int]] = {}
 
     def get(self, key: Key) -> Mapping[ChildId, Child]:
         """Every child of a deployment."""
         return self._tables.get(key, _NO_CHILDREN)
+
+    def with_hosts(self, hosts: Iterable[str]) -> set[Key]:
+        """The deployments with an Ingress or route for one of these hosts."""
+        return {self._keys[uid] for host in hosts for uid in self._hosts.get(host, ())}
 
     def begin_pass(self, key: Key) -> None:
         """A pass over the deployment begins, so no response to an earlier write is outstanding."""
@@ -44,9 +50,11 @@ class ChildCache:
             return None  # A late event, of this object or of a deleted one with the same name.
         if child.resource_version <= self._deleted.get(key, {}).get(child.uid, 0):
             return None  # The response to a write, overtaken by the event of the deletion.
+        if old:
+            self._forget(old)
         self._keys[child.uid] = key
-        if old and old.uid != child.uid:
-            self._keys.pop(old.uid, None)
+        for host in _hosts(child):
+            self._hosts.setdefault(host, set()).add(child.uid)
         self._tables[key] = {**table, (child.kind, child.name): child}
         return None if old and _is_equal(old, child) else key
 
@@ -82,7 +90,7 @@ class ChildCache:
         return self._keys.get(child.uid, (child.namespace, child.deployment))
 
     def _remove(self, key: Key, child: Child) -> Key:
-        self._keys.pop(child.uid, None)
+        self._forget(child)
         remaining = dict(self._tables[key])
         del remaining[child.kind, child.name]
         if remaining:
@@ -90,6 +98,18 @@ class ChildCache:
         else:
             del self._tables[key]
         return key
+
+    def _forget(self, child: Child) -> None:
+        self._keys.pop(child.uid, None)
+        for host in _hosts(child):
+            uids = self._hosts[host]
+            uids.discard(child.uid)
+            if not uids:
+                del self._hosts[host]
+
+
+def _hosts(child: Child) -> Iterable[str]:
+    return set(child.state.hosts) if isinstance(child.state, IngressState | RouteState) else ()
 
 
 def _is_equal(old: Child, new: Child) -> bool:

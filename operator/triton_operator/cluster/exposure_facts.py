@@ -1,7 +1,8 @@
 """What prevents a deployment from being exposed: hosts that another one has, and kinds that cannot be used.
 
-Pure. Input: the tables of children of all deployments. A host belongs to the deployment whose object for it is the
-oldest, so that nobody can take a host from another one. Objects that the operator did not create are not considered.
+Pure. Input: the tables of children of the deployments that may have a host. A host belongs to the deployment whose
+object for it is the oldest, so that nobody can take a host from another one. Objects that the operator did not create
+are not considered.
 """
 
 from __future__ import annotations

@@ -91,7 +91,8 @@ class ObjectCache:
         hosts = self._exposed_hosts(key)
         if not hosts:
             return NO_FACTS
-        others = ((other[1], self.children.get(other)) for other in self.deployments.keys() - {key})
+        rivals = (other for other in self.children.with_hosts(hosts) if other != key and self.deployments.get(other))
+        others = ((other[1], self.children.get(other)) for other in rivals)
         held = find_held_hosts(hosts, self.children.get(key), others, key[1])
         return ExposureFacts(held, tuple(sorted(self.unavailable.items())))
 

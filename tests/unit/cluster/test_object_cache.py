@@ -11,7 +11,7 @@ from tests.fakes import World
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.cluster.errors import NotFoundError
 from triton_operator.cluster.object_cache import ObjectCache
-from triton_operator.cluster.observed import Child, Kind
+from triton_operator.cluster.observed import Child, IngressState, Kind
 
 DIGITS, OTHER = ("shop", "digits"), ("shop", "other")
 
@@ -143,6 +143,27 @@ def test_a_child_that_is_younger_than_a_list_is_not_taken_for_gone() -> None:
     assert cache.children.get(DIGITS)
     assert cache.children.replace(Kind.SERVICE, [], None, as_of=12) == {DIGITS}
     assert not cache.children.get(DIGITS)
+
+
+def test_the_deployments_of_a_host_are_known_without_a_look_at_all_others() -> None:
+    cache = ObjectCache().children
+    http = {"kind": Kind.INGRESS, "name": "digits-http"}
+    both = IngressState(hosts=("a.example.com", "b.example.com"))
+    cache.put(a_child(1, uid="service"))
+    cache.put(a_child(2, uid="http", **http, state=both))
+    cache.put(a_child(3, uid="grpc", **http | {"name": "digits-grpc"}, state=both))
+    cache.put(a_child(4, uid="theirs", **http | {"name": "other-http"}, deployment="other", state=both))
+    assert cache.with_hosts(["a.example.com"]) == {DIGITS, OTHER}
+    assert not cache.with_hosts(["c.example.com"])
+    cache.put(a_child(5, uid="http", **http, state=IngressState(hosts=("c.example.com",))))
+    assert cache.with_hosts(["b.example.com"]) == {DIGITS, OTHER}
+    cache.remove(a_child(6, uid="grpc", **http | {"name": "digits-grpc"}))
+    assert cache.with_hosts(["a.example.com", "b.example.com"]) == {OTHER}
+    cache.put(a_child(7, uid="reborn", **http, state=both))
+    assert not cache.with_hosts(["c.example.com"])
+    assert cache.with_hosts(["a.example.com"]) == {DIGITS, OTHER}
+    cache.replace(Kind.INGRESS, [], None)
+    assert not cache.with_hosts(["a.example.com"])
 
 
 def test_a_response_that_comes_after_the_end_of_the_child_does_not_bring_it_back() -> None:
