@@ -55,13 +55,13 @@ BAD: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "no signatures": (
         changed(GOOD, "verification", NOTHING),
         "verification.keys",
-        "must name the keys of those who sign the models",
+        "must contain the public keys of the signers of the models",
         "verification.keys",
     ),
     "a scan, but no key": (
         changed(GOOD, "verification", {"scan": "Refuse"}),
         "verification.keys",
-        "must name the keys of those who sign the models",
+        "must contain the public keys of the signers of the models",
         "verification.keys",
     ),
     "a public nameserver": (

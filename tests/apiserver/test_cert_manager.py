@@ -56,7 +56,7 @@ def test_cert_manager_that_is_installed_later_is_used(
 ) -> None:
     kube.apply(deployment(namespace, privacy=using("company")))
     condition = kube.wait_reason(NAME, "DependencyMissing", kind="Accepted")
-    assert condition["message"].startswith("cert-manager is not installed: the cluster has no Certificates")
+    assert condition["message"].startswith("cert-manager is not installed: the API server does not serve Certificates")
     assert kube.get("deployment", NAME) is None
     kube.apply(deployment(namespace, "other", privacy={"tls": {"mode": "Managed"}}))
     kube.wait(lambda: kube.get("deployment", "other"), "another deployment is not disturbed")

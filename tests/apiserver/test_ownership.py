@@ -71,7 +71,7 @@ def test_a_dead_namesake_s_children_are_never_taken_over(operator: OperatorProce
 
 
 def test_a_copy_of_another_deployment_s_child_is_not_waited_for(operator: OperatorProcess, ask: Ask) -> None:
-    """Its owner exists, and it lacks the labels by which the operator would remove it."""
+    """Its owner exists, and it lacks the labels that the operator needs to remove it."""
     _apply(ask)
     _until(lambda: _reason(ask, "Accepted") == "Accepted", "the first is served")
     copy = _get(ask, "serviceaccount")

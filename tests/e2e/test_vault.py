@@ -168,8 +168,8 @@ def test_its_pods_reach_what_the_control_vault_egress_says(kube: Kube, company: 
     address = outside_address(company)
     assert controls["VaultEgress"]["state"] == "Enforced"
     assert controls["VaultEgress"]["message"] == (
-        f"every container of the pods, not only prepare, can connect to {address}/32 on port {VAULT_PORT}, for the "
-        f"vault {company.vault.address}; only prepare has a token for the vault"
+        f"all containers of the pods, not only prepare, can connect to the vault {company.vault.address} at "
+        f"{address}/32 on port {VAULT_PORT}; only prepare has a token for the vault"
     )
     (pod,) = running(kube)
     name = pod["metadata"]["name"]

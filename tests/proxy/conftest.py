@@ -62,7 +62,7 @@ def authority() -> Authority:
 
 @pytest.fixture(scope="module")
 def proxy(triton: Ports, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    """A proxy that admits everybody."""
+    """A proxy that admits all clients."""
     folder: Path = tmp_path_factory.mktemp("proxy")
     with running_proxy(folder / "pod", triton, ProxyPolicy(), authority.issue()) as proxy:
         yield proxy
@@ -76,7 +76,7 @@ def client(proxy: Proxy, authority: Authority) -> Client:
 
 @pytest.fixture(scope="module")
 def recorded(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
-    """A proxy that admits everybody, in front of a recording backend."""
+    """A proxy that admits all clients, in front of a recording backend."""
     folder = tmp_path_factory.mktemp("recorded")
     with (
         recording_backend() as (ports, record),

@@ -24,7 +24,7 @@ the longest suffix within the 63 characters of a DNS label. */}}
 {{- default (include "triton-operator.fullname" .) .Values.serviceAccount.name -}}
 {{- end -}}
 
-{{/* Labels by which Deployment, Service and policies find the pods; a Deployment can never change them. */}}
+{{/* Labels with which Deployment, Service and policies select the pods; a Deployment can never change them. */}}
 {{- define "triton-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "triton-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}

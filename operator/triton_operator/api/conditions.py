@@ -49,7 +49,7 @@ Absent without `spec.autoscaling`, unless an autoscaler that the operator did no
 """
 
 EXPOSED = "Exposed"
-"""An ingress controller or a Gateway leads clients outside the cluster to it; absent without `spec.exposure`."""
+"""Clients outside the cluster can reach it through an Ingress or a Gateway; absent without `spec.exposure`."""
 
 RUNTIME_VULNERABLE = "RuntimeVulnerable"
 """The release of the server image is below the security floor; Unknown if the release cannot be determined."""
@@ -153,8 +153,8 @@ class Reason:
 
     EXPOSED = "Exposed"  # Exposed=True.
     ADDRESS_PENDING = "AddressPending"  # No ingress controller has given the Ingresses an address.
-    HOST_IN_USE = "HostInUse"  # Another ModelDeployment, of any namespace, has exposed the host before.
-    GATEWAY_API_NOT_INSTALLED = "GatewayAPINotInstalled"  # The cluster has no routes of the Gateway API.
+    HOST_IN_USE = "HostInUse"  # Another ModelDeployment, in any namespace, already exposes the host.
+    GATEWAY_API_NOT_INSTALLED = "GatewayAPINotInstalled"  # The Gateway API is not installed, or is too old.
     ROUTE_PENDING = "RoutePending"  # No controller has reported on the routes for the Gateways in the spec.
     ROUTE_NOT_ACCEPTED = "RouteNotAccepted"  # A Gateway does not accept a route; the message is its controller's.
     CALLERS_NOT_NAMED = "CallersNotNamed"  # `spec.exposure` is set, and `spec.privacy.clients` is not.

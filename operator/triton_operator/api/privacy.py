@@ -146,7 +146,7 @@ class Proxy(Struct, frozen=True):
 
 
 class Privacy(Struct, frozen=True):
-    """Who may connect to the serving pods, and how. `clients` None admits everybody whom the network policy admits."""
+    """Who may connect to the serving pods, and how. `clients` None admits all that the network policy admits."""
 
     profile: Profile = Profile.PRIVATE
     network: Network = Network()

@@ -14,7 +14,7 @@ _SHORT_NAME = 2
 def serving_names(namespace: str, name: str, hostnames: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Every name that a client may use: of the Service, of the headless Service and its pods, and `hostnames`.
 
-    Reserved host names are left out, whoever has accepted them.
+    Reserved host names are omitted, regardless of who accepted them.
     """
     headless = headless_service_name(name)
     pods = f"*.{headless}.{namespace}.svc"

@@ -1,7 +1,7 @@
 """One certificate authority: create it, and read it from the data of its Secret.
 
 The certificate is valid for ten years. A shorter lifetime would suffice for clients in the cluster, which read
-the bundle again when it changes; but clients outside the cluster have a copy, which somebody has to renew by hand. A
+the bundle again when it changes; but clients outside the cluster have a copy that must be replaced manually. A
 key that may have leaked is replaced immediately (see `rotation`).
 """
 
@@ -62,7 +62,7 @@ class Authority:
 
     @property
     def key_pem(self) -> bytes:
-        """For the Secret."""
+        """The key in PEM form, as stored in the Secret."""
         return encode_key(self.key)
 
 
@@ -98,7 +98,7 @@ def read_authority(certificate_pem: bytes, key_pem: bytes) -> Authority:
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
         raise InvalidAuthorityError("the key does not belong to the certificate")
     if not constraints.ca:
-        raise InvalidAuthorityError("the certificate is not one of an authority")
+        raise InvalidAuthorityError("the certificate is not a CA certificate")
     return Authority(key_id(key).digest.hex(), certificate, key, encode_certificate(certificate))
 
 

@@ -1,12 +1,13 @@
-"""The authorities of one installation, and when one replaces another.
+"""The certificate authorities of one installation, and when one replaces another.
 
-A rotation has three steps, so that no client meets a certificate whose authority it does not know:
+A rotation has three steps, so that a server never presents a certificate whose authority its clients do not trust yet:
+
 
 1. The next authority is created. It is part of the bundle, but does not sign yet (ANNOUNCED).
 2. It becomes active: all serving certificates are issued again. Both authorities are trusted (KEPT).
 3. The previous authority is removed.
 
-The certificates themselves contain these times, so a restarted operator continues where the old one stopped.
+The validity periods of the certificates encode these times, so a restarted operator continues with the same step.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _ROTATE_AT = 2 / 3
 
 
 class Rotation(StrEnum):
-    """What a person can request: with both authorities trusted for a while, or immediately, if a key has leaked."""
+    """What an administrator can request: a change during which both authorities are trusted, or an immediate one."""
 
     GRADUAL = "Gradual"
     NOW = "Now"
@@ -46,7 +47,7 @@ class Authorities:
         return b"".join(each.certificate_pem for each in (signing, *others)).decode()
 
     def next_change(self, now: datetime) -> datetime:
-        """The next time at which `rotate` or `signing` has another result."""
+        """The next time at which `rotate` or `signing` returns a different result."""
         times = [each.active_from for each in self.all if each.active_from > now]
         if len(self.all) > 1:
             times.append(self.all[0].active_from + KEPT)
@@ -74,7 +75,7 @@ def rotate(
     if requested or now >= _rotate_at(newest):
         if newest.active_from > now:
             return authorities  # The next one is announced already.
-        # At most two: the one before the signing one is replaced, although it would be trusted for longer.
+        # At most two are stored: the predecessor of the signing one is removed, even before KEPT has passed.
         return Authorities((create_authority(now + announced, generate), authorities.signing(now)))
     if len(authorities.all) > 1 and now >= newest.active_from + KEPT:
         return Authorities((newest,))

@@ -42,10 +42,16 @@ def compress(
     method: Annotated[MethodChoice, typer.Option("--method", help="Compression method.")],
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", "-i", metavar="[NAME:]TYPE:DIMS[@LOW..HIGH]", help="As for `export`; repeatable."),
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="[NAME:]TYPE:DIMS[@LOW..HIGH]",
+            help="An input, as for `tritonctl export`; repeatable.",
+        ),
     ] = None,
     examples: Annotated[
-        list[Path] | None, typer.Option("--example", metavar="FILE", help="As for `export`; repeatable.")
+        list[Path] | None,
+        typer.Option("--example", metavar="FILE", help="Example inputs, as for `tritonctl export`; repeatable."),
     ] = None,
     max_drop: Annotated[
         float, typer.Option("--max-drop", metavar="DROP", min=0.0, help="Maximum accepted drop in the score.")

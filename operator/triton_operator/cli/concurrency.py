@@ -46,7 +46,7 @@ def call_all(functions: Sequence[Callable[[], T]], *, at_a_time: int) -> list[T]
 
 
 def result_of(future: Future[T]) -> T:
-    """Wait for the result, and notice a signal while waiting; raises the function's error."""
+    """Wait for the result without blocking signals; raises the function's error."""
     while not wait([future], _SIGNAL_SECONDS).done:
         pass
     return future.result()

@@ -1,7 +1,7 @@
 """`tritonctl decrypt`: decrypt models that `tritonctl encrypt` has encrypted.
 
 Input: folders of encrypted models or a repository of them, and a file with keys or a vault. Output: the models in
-another place.
+another repository.
 """
 
 from __future__ import annotations

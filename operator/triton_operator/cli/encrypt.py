@@ -1,7 +1,7 @@
 """`tritonctl encrypt`: encrypt models, so that only pods with the key can read them.
 
 Input: model folders or a model repository, and a file with keys or a vault. Output: the same folders, encrypted, in
-another place.
+another repository.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Examples:
   tritonctl encrypt models --key keyset.json --to encrypted
   tritonctl encrypt models --vault https://vault.example.com:8200 --vault-key models --to encrypted
 \b
-Put the key into a Secret (kubectl create secret generic model-keys --from-file keyset.json) and name the Secret in
+Put the key into a Secret (kubectl create secret generic model-keys --from-file keyset.json) and set the Secret in
 spec.decryption. The key is a Tink keyset (AES256_GCM_HKDF_1MB). With --vault, each model has a new key, which the vault
 wraps and tritonctl stores next to the encrypted files. Sign an encrypted model, not its plaintext.
 """

@@ -51,20 +51,20 @@ class DeploymentCache:
         return record is not None and record.metadata.uid == uid and version <= record.resource_version
 
     def put(self, body: dict[str, Any]) -> bool:
-        """Add or update a deployment; returns whether that needs a pass."""
+        """Add or update a deployment; returns whether it must be reconciled."""
         key, uid, version = _identity(body)
         old = self._records.get(key)
         if self.has(key, uid, version):
-            return False  # Late, or the event of the operator's own status write.
+            return False  # An event that arrives late, or that of the operator's own status write.
         new = _read(body, old)
         self._store(key, new)
         return old is None or _signature(old) != _signature(new)
 
     def put_response(self, body: dict[str, Any]) -> None:
-        """Update a deployment from the response to a status write, so that the event of that write needs no pass.
+        """Update a deployment from the response to a status write, whose event then does not start another pass.
 
-        The response has the whole object, because it may be the first to show a user's edit: the event of that edit is
-        older than the response and will be ignored as late. A response about a deleted object is ignored.
+        The response contains the whole object. It may be the first to show a user's edit: the event of that edit has an
+        older version than the response, and is then ignored. A response about a deleted object is ignored.
         """
         key, uid, version = _identity(body)
         record = self._records.get(key)
@@ -72,7 +72,7 @@ class DeploymentCache:
             self._store(key, _read(body, record))
 
     def remove(self, namespace: str, name: str) -> None:
-        """Remove a deleted deployment; events of their own remove its children."""
+        """Remove a deleted deployment; its children are removed when their own events arrive."""
         self._records.pop((namespace, name), None)
         self._upgrading.pop((namespace, name), None)
 
@@ -105,7 +105,7 @@ def _read(body: dict[str, Any], old: DeploymentRecord | None) -> DeploymentRecor
 
 
 def _read_status(status: dict[str, Any] | None) -> Status | None:
-    """None for a status that somebody made invalid: the next pass writes a whole one."""
+    """The status; None if somebody has made it invalid, because the next pass then writes a complete one."""
     if not status:
         return None
     try:
@@ -115,5 +115,5 @@ def _read_status(status: dict[str, Any] | None) -> Status | None:
 
 
 def _signature(record: DeploymentRecord) -> tuple[object, ...]:
-    """The parts whose change needs a pass. The status is one, so that changes of others are reverted."""
+    """The parts whose change starts a pass. The status is one of them, so that a pass reverts changes by others."""
     return record.metadata.uid, record.metadata.generation, record.metadata.deletion_timestamp, record.status

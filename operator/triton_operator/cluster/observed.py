@@ -135,7 +135,7 @@ class ClaimState(Record, frozen=True, kw_only=True):
 class JobState(Record, frozen=True, kw_only=True):
     """A Job: its recipe, whether it is over, and why it failed; times are RFC 3339.
 
-    `labelled` is false if somebody has removed the label by which it is watched.
+    `labelled` is false if somebody has removed the label that the watch selects.
     """
 
     recipe: str = ""

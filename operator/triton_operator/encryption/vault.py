@@ -1,8 +1,8 @@
 """A vault with the HashiCorp-compatible API: log in with a pod's token, wrap a keyset, and unwrap it.
 
 Input: an address and what to send. Output: the vault's response, or VaultError. `prepare` and `tritonctl` call it. It
-uses the standard library's client, which follows no redirects and uses no proxies, so a token is sent to the address
-only. Messages quote an error of the vault unless it contains what was sent.
+uses the standard library's HTTP client, which does not follow redirects or use proxies, so a token is sent only to this
+address. Messages quote an error of the vault unless it contains a secret that was sent.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ class VaultClient:
     """The vault at an address."""
 
     def __init__(self, address: str, ca: bytes | None = None) -> None:
-        """Does not connect yet. `ca` has the only trusted authorities in PEM form; by default, those of the system.
+        """Does not connect. If `ca` is set, only its CA certificates (PEM) are trusted, otherwise those of the system.
 
-        Raises ValueError for an address, and ssl.SSLError for a PEM text, that cannot be used.
+        Raises ValueError if the address is invalid, and ssl.SSLError if `ca` contains no valid certificate.
         """
         self.address = address
         self._parts = check_address(address)
@@ -93,7 +93,7 @@ class VaultClient:
         return self._post(place, {"plaintext": plaintext}, _EncryptResponse, secrets, token).data.ciphertext
 
     def unwrap(self, path: str, key: str, token: str, ciphertext: str) -> bytes:
-        """Decrypt what `wrap` returned."""
+        """Decrypt a ciphertext that `wrap` returned."""
         place = f"{quote(path)}/decrypt/{quote(key, safe='')}"
         response = self._post(place, {"ciphertext": ciphertext}, _DecryptResponse, (token,), token)
         try:
@@ -156,13 +156,13 @@ class VaultClient:
         return http.client.HTTPSConnection(host, port, timeout=ANSWER_SECONDS, context=self._tls)
 
     def _not_a_vault(self) -> VaultDeniedError:
-        return VaultDeniedError(self.address, http.client.OK, "something other than the API of a vault")
+        return VaultDeniedError(self.address, http.client.OK, "with something other than a response of the vault API")
 
 
 def check_address(address: str) -> SplitResult:
-    """The parts of a vault's address; raises ValueError, which says what is wrong.
+    """The parts of a vault's address; raises ValueError with the reason if it is invalid.
 
-    Without TLS, tokens and keys could be read on the way, so http:// is accepted for this machine only.
+    Without TLS, tokens and keys could be read in transit, so http:// is accepted only for a loopback address.
     """
     parts = urlsplit(address)
     _ = parts.port  # Raises ValueError for an invalid one.
@@ -182,12 +182,12 @@ def is_token(text: str) -> bool:
 
 
 def _pem_text(content: bytes | None) -> str | None:
-    """Text between certificates may be anything, but the library accepts ASCII only."""
+    """The CA certificates as ASCII text, which the library requires; comments in it may contain other characters."""
     return None if content is None else content.decode("ascii", errors="replace").replace("\ufffd", "?")
 
 
 def _is_host(host: str) -> bool:
-    """Whether the library can look the host up; it would reject others later with various errors."""
+    """Whether the host name has a form that can be resolved; the library reports other names less clearly."""
     try:
         host.encode("idna")
     except UnicodeError:

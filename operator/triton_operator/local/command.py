@@ -57,7 +57,7 @@ def server_command(spec: Spec, context: ServerContext, staged: StagedModels) -> 
 def server_variables(spec: Spec, context: ServerContext, environ: Mapping[str, str]) -> dict[str, str]:
     """The environment variables of the server; as in a pod, a model cannot see the variables of the caller's shell.
 
-    Only a pod has the sources of `valueFrom` and `envFrom`.
+    Variables with `valueFrom`, and `envFrom`, are omitted, because their sources exist only in a cluster.
     """
     root = context.environment.root
     kept = {name: environ[name] for name in _KEPT_VARIABLES if name in environ}

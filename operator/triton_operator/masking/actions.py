@@ -1,6 +1,6 @@
 """What is written in place of personal data.
 
-`mask` and `replace` need nothing. `hash` needs a secret key: the same value always has the same hash, so that records
+`mask` and `replace` need no key. `hash` needs a secret key: the same value always has the same hash, so that records
 can still be joined, and without the key nobody can find the value by trying all telephone numbers. `tokenize` needs a
 vault.
 """
@@ -19,7 +19,7 @@ from triton_operator.masking.plain_text import plain
 
 
 class MaskingAction(StrEnum):
-    """What happens with personal data of a type."""
+    """What is done with personal data of a type."""
 
     MASK = "mask"
     """One asterisk for each character."""

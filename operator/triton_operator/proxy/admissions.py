@@ -22,7 +22,7 @@ ADMISSIONS = "admissions.lua"
 def admission_comments(policy: ProxyPolicy) -> list[str]:
     """Comments of the configuration: callers, keys and revoked tokens."""
     if policy.callers is None:
-        return ["# admits everybody"]
+        return ["# admits all clients"]
     return [
         *(f"# admits {_caller(caller, policy)}" for caller in policy.callers),
         *(f"# key {_key(issuer, key)}" for issuer in policy.issuers for key in issuer.keys),

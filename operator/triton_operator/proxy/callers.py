@@ -38,7 +38,7 @@ def key_files(policy: ProxyPolicy) -> dict[str, str]:
 
 
 def authenticate(policy: ProxyPolicy, folder: Path) -> list[str]:
-    """Rules that refuse requests of everybody who is not a caller; no rules if everybody is admitted."""
+    """Rules that reject requests of clients that are not callers; no rules if all clients are admitted."""
     if policy.callers is None:
         return []
     lines = [

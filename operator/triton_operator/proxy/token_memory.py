@@ -18,7 +18,7 @@ _EXPIRES, _CALLER = 0, 1
 
 
 def caller_maps(callers: tuple[Caller, ...]) -> dict[str, str]:
-    """The maps between names and numbers of callers, because a table contains numbers only; 0 is nobody."""
+    """The maps between names and numbers of callers, because a table contains numbers only; 0 means no caller."""
     numbered = [(number, caller.name) for number, caller in enumerate(callers, start=1)]
     return {
         _NUMBERS: "".join(f"{name} {number}\n" for number, name in numbered),
@@ -34,8 +34,8 @@ def tokens_table() -> dict[str, list[str]]:
 def identify(folder: Path, verifier: str) -> list[str]:
     """Rules that set `txn.token_caller` to the caller of `txn.token`, or `txn.token_status` to 401 or 403.
 
-    `verifier` is the address of the frontend that verifies tokens. The expiry is compared for each request, also that
-    of a remembered token.
+    `verifier` is the address of the frontend that verifies tokens. The expiry is checked for each request, even if
+    the token is remembered.
     """
     remembered = f"var(txn.digest),table_gpt({_CALLER},{TABLE}),map_int({folder / _NAMES})"
     digest = "{ var(txn.digest) -m found }"

@@ -42,7 +42,7 @@ _UNEXPECTED = (
 class DesiredState(NamedTuple):
     """Manifests of all children in the order in which they are written, and the desired replica count.
 
-    `is_outdated`: with the revision policy Latest, this operator renders other pods than `manifests`.
+    `is_outdated`: with the revision policy Latest, this operator renders different pods than `manifests`.
     `spec_error`: the spec cannot be used. Then `manifests` are those of the current revision, none if there is none.
     """
 
@@ -56,7 +56,7 @@ class DesiredState(NamedTuple):
 def derive_desired_state(
     observed: ObservedState, replicas: ReplicaDecision, settings: Settings, proxy_inputs: ProxyInputs = NO_INPUTS
 ) -> DesiredState:
-    """What should exist. A spec that cannot be used changes no pod, but existing children still revert to it.
+    """What should exist. With a spec that cannot be used, pods are not changed, and edits of children are reverted.
 
     The proxy's policy is an exception: it is kept as it is, because it cannot be computed.
     """
@@ -135,7 +135,7 @@ def _choose_revision(observed: ObservedState, current: Revision | None, settings
 
 
 def _renders_other_pods(deployment: ModelDeployment, current: Revision, settings: Settings) -> bool:
-    """Whether this operator renders other pods; an error is reported when it is the deployment's turn."""
+    """Whether this operator renders the pods differently; an error is reported when it is the deployment's turn."""
     try:
         return render_new_revision(deployment, settings).template_hash != current.template_hash
     except InvalidSpecError:

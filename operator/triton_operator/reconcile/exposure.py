@@ -18,7 +18,7 @@ from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.resources.revision import RevisionSummary
 
 _FORBIDDEN = (
-    "the operator may not read {}; an administrator can allow it with the value rbac.exposure of the operator's chart"
+    "the operator lacks permission to read {}; an administrator can grant it with the chart value rbac.exposure=true"
 )
 
 
@@ -72,8 +72,8 @@ def _find_obstacle(observed: ObservedState, exposure: Exposure, *, with_tls: boo
         hosts = ", ".join(held)
         return ExposureObstacle(
             Reason.HOST_IN_USE,
-            f"another ModelDeployment has exposed {hosts} before this one; choose another host name, or remove "
-            "spec.exposure of the other one",
+            f"another ModelDeployment already exposes {hosts}; choose another host name, or remove spec.exposure from "
+            "that ModelDeployment",
         )
     return None
 

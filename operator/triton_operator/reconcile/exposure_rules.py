@@ -1,4 +1,4 @@
-"""Checks of `spec.exposure` that the CRD also has: what would lead requests elsewhere, or open more than inference.
+"""Checks of `spec.exposure` that the CRD also has: what would send requests elsewhere, or open more than inference.
 
 Pure. Input: a spec. Output: Problems. The controller carries out the annotations of an Ingress with its own rights and
 for all namespaces, so annotations that contain configuration or code are rejected under every profile.
@@ -26,7 +26,7 @@ INJECTED = (
 )
 """Ends of annotation keys whose values become configuration or code of the controller."""
 OTHER_HOSTS = r"/(server-alias|server-aliases|hostname)$"
-"""Ends of keys that add host names, which nobody checks."""
+"""Ends of keys that add host names, which are not checked."""
 RESERVED = r"^(kubernetes[.]io/ingress[.]class|([^/]+[.])?triton-operator[.]io/.*|ingressclass[.]kubernetes[.]io/.*)$"
 DIVERTING = (
     r"/(mirror-.*|request-mirror|auth-(url|signin)|oauth|rewrites?|rewrite-target|path-rewrite|use-regex|app-root|"
@@ -38,7 +38,7 @@ PLAINTEXT = r"/(force-)?ssl-redirect$"
 _HOST = "must be a DNS name such as digits.example.com, with at least two labels and without a wildcard; got {!r}"
 _INSIDE = "{} is a name inside the cluster; choose a name that leads to the controller"
 _INJECTED = "becomes configuration or code of the controller, which serves other namespaces too; remove it"
-_OTHER_HOSTS = "adds a host name that nobody checks; use spec.exposure.ingress.host"
+_OTHER_HOSTS = "adds a host name that is not checked; use spec.exposure.ingress.host"
 _RESERVED = "is reserved for Kubernetes and the operator; the class is spec.exposure.ingress.className"
 _DIVERTING = "sends requests to another server or path; only the profile Open allows it"
 _PLAINTEXT = "must not be false: tokens would be sent without TLS; only the profile Open allows it"

@@ -19,7 +19,7 @@ from triton_operator.reconcile.refused_adoptions import describe_refused
 TOO_MANY_REQUESTS = 429
 
 CERT_MANAGER_MISSING = (
-    "cert-manager is not installed: the cluster has no Certificates (cert-manager.io/v1), which "
+    "cert-manager is not installed: the API server does not serve Certificates (cert-manager.io/v1), which "
     "spec.privacy.tls.mode CertManager needs; the operator retries automatically"
 )
 
@@ -27,9 +27,9 @@ ORPHANED = "Set spec.adopt to Matching if the content is what the operator creat
 """What a user can do about objects with the operator's labels and without an owner, besides deleting them."""
 
 GATEWAY_API_MISSING = (
-    "the cluster has no {} (gateway.networking.k8s.io/v1), which spec.exposure.gateway needs; install version 1.4 or "
-    "later of the Gateway API (https://gateway-api.sigs.k8s.io) and a controller that supports it; the operator "
-    "retries automatically"
+    "the API server does not serve {} (gateway.networking.k8s.io/v1), which spec.exposure.gateway needs; install "
+    "version 1.4 or later of the Gateway API (https://gateway-api.sigs.k8s.io) and a controller that supports it; the "
+    "operator retries automatically"
 )
 
 _MALFORMED = re.compile(r"^failed to (?:create typed patch object|convert new object)\b")

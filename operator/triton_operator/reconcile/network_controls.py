@@ -127,8 +127,8 @@ def _vault_egress(assessment: Assessment, vault: Vault) -> JudgedControl:
     ports = f"port{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
     dns = "" if has_ip_address(vault) else f", and to the cluster's DNS, which resolves {host_of(vault)}"
     message = (
-        f"every container of the pods, not only prepare, can connect to {_described(vault)} on {ports}, for the vault "
-        f"{vault.address}{dns}; only prepare has a token for the vault"
+        f"all containers of the pods, not only prepare, can connect to the vault {vault.address} at "
+        f"{_described(vault)} on {ports}{dns}; only prepare has a token for the vault"
     )
     return enforced(ControlName.VAULT_EGRESS, message)
 

@@ -62,7 +62,7 @@ class ObservedState(NamedTuple):
     `room` is what the operator remembers about the room for new pods,
     `exposure` what prevents `spec.exposure`,
     `orphans` are objects with the operator's label and no owner, or a deleted one, which `adoption` judges,
-    `is_outdated`: with the revision policy Latest, the running operator renders other pods, and
+    `is_outdated`: with the revision policy Latest, the running operator renders the pods differently, and
     `has_turn`: it may apply them now (`upgrades`).
     `rollback` is what the pods run instead of the newest revision, and `deployment` then has the spec of these pods;
     `why_no_rollback` is why there is none although the newest revision failed, see `rollback`.

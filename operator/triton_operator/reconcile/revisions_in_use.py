@@ -14,7 +14,7 @@ from triton_operator.resources.revision import RevisionSummary
 class RevisionsInUse(NamedTuple):
     """The revisions, the current one first; `foreign_pods` belong to none of the deployment's revisions.
 
-    Anyone who can create pods can give one the labels by which the Service selects pods.
+    Anyone who can create pods can give one the labels with which the Service selects pods.
     """
 
     revisions: tuple[RevisionSummary, ...]

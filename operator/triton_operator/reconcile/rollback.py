@@ -94,7 +94,8 @@ def _return_to(observed: ObservedState, rollback: Rollback) -> _Decision:
         return _Decision(why_not=f"the revision {name}, of another version of the operator, has no spec to return to")
     if with_protection_of(restored, spec) != restored or not revision.is_rendered_from(restored):
         return _Decision(
-            why_not=f"the revision {name} has other fields that protect data; compare them with tritonctl rollout undo"
+            why_not=f"the revision {name} has different values of fields that protect data; to see them, run: "
+            f"tritonctl rollout undo {observed.deployment.metadata.name} --dry-run"
         )
     return _Decision(StandingRollback(_described(observed, rollback), is_of_spec=True), restored)
 

@@ -80,13 +80,13 @@ def _unchecked(used: RevisionsInUse) -> str:
 
 
 def _callers(assessment: Assessment, tls: JudgedControl, unchecked: str) -> JudgedControl:
-    """Absent callers are the user's choice: everybody whom the policy admits may call."""
+    """Without `clients`, the user has chosen that every client that the policy admits can call the models."""
     deployment = assessment.observed.deployment
     clients = deployment.spec.privacy.clients
     if clients is None:
         return enforced(
             ControlName.CALLERS,
-            "spec.privacy.clients is not set, so everybody whom the NetworkPolicy admits may call",
+            "spec.privacy.clients is not set, so every client that the NetworkPolicy admits can call the models",
         )
     if tls.reason != Reason.ENFORCED:
         return tls._replace(name=ControlName.CALLERS, message=f"callers are not checked: {tls.message}")
@@ -97,15 +97,16 @@ def _callers(assessment: Assessment, tls: JudgedControl, unchecked: str) -> Judg
 
 
 def _exposure(assessment: Assessment, callers: JudgedControl) -> JudgedControl:
-    """The controller connects to the pods for all its clients, so a NetworkPolicy cannot distinguish these."""
+    """All connections come from the controller, so a NetworkPolicy cannot distinguish its clients."""
     spec = assessment.observed.deployment.spec
     hosts = ", ".join(exposed_hosts(spec.exposure))
     if spec.privacy.clients is None:
         return not_enforced(
             ControlName.EXPOSURE,
             Reason.CALLERS_NOT_NAMED,
-            f"everybody who reaches {hosts} may call, because spec.privacy.clients is not set, and the NetworkPolicy "
-            "sees only the connections of the controller; name the callers, or remove spec.exposure",
+            f"anyone who can reach {hosts} can call the models, because spec.privacy.clients is not set, and the "
+            "NetworkPolicy cannot distinguish the controller's clients; list the callers in spec.privacy.clients, or "
+            "remove spec.exposure",
         )
     if callers.reason != Reason.ENFORCED:
         return callers._replace(name=ControlName.EXPOSURE)
@@ -113,10 +114,12 @@ def _exposure(assessment: Assessment, callers: JudgedControl) -> JudgedControl:
         return unknown(
             ControlName.EXPOSURE,
             Reason.TLS_NOT_VERIFIABLE,
-            f"only the callers in spec.privacy.clients may call through {hosts}, but whether the listeners of the "
-            "Gateway use TLS cannot be verified",
+            f"only the callers in spec.privacy.clients can call the models through {hosts}, but the operator cannot "
+            "verify that the listeners of the Gateway use TLS",
         )
-    return enforced(ControlName.EXPOSURE, f"only the callers in spec.privacy.clients may call through {hosts}")
+    return enforced(
+        ControlName.EXPOSURE, f"only the callers in spec.privacy.clients can call the models through {hosts}"
+    )
 
 
 def _admitted(count: int) -> str:

@@ -1,7 +1,7 @@
 """Which deployment may be rendered again by the running version of the operator: `spec.rollout.revisionPolicy: Latest`.
 
-Deployments wait until it is their turn, so that an upgrade of the operator replaces the pods of few deployments at a
-time. All that decides about turns is in the status of the ModelDeployments, so a restarted operator continues.
+Deployments wait for their turn, so that an upgrade of the operator replaces the pods of only a few deployments at a
+time. The turns are recorded in the status of the ModelDeployments, so a restarted operator continues with them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from triton_operator.reconcile.messages import clip
 from triton_operator.reconcile.observed_state import ObservedState
 
 _TAKEN = frozenset({UpgradeState.UPDATING, UpgradeState.FAILED})
+_WAITING = "the running version of the operator renders the pods differently; the update begins {}"
 
 
 class Upgrades:
@@ -27,10 +28,10 @@ class Upgrades:
         self._deployments = deployments
         self._limit = limit
         self._begun: set[Key] = set()
-        """Turns that the status in the cache does not show yet, because the pass continues or could not write it."""
+        """Turns that are not in the cached status yet, because the pass is running or failed to write the status."""
 
     def take(self, key: Key) -> bool:
-        """Whether it is the turn of this deployment; then it has the turn until its status shows the result."""
+        """Begin the turn of this deployment if possible; returns whether it has one. It ends with the status update."""
         record = self._deployments.get(key)
         state = _state(record)
         if record is None or state is None or _policy(record) is not RevisionPolicy.LATEST:
@@ -48,7 +49,7 @@ class Upgrades:
         records = list(self._taking_turns())
         if any(_state(record) is UpgradeState.FAILED for _, record in records):
             return []
-        # A paused update replaces no pod. It does not keep other deployments from their turns.
+        # A paused update does not replace pods, so it does not block the turns of other deployments.
         updating = sum(_state(record) is UpgradeState.UPDATING and not _is_paused(record) for _, record in records)
         waiting = sorted(key for key, record in records if _can_begin(record) and key not in begun)
         return waiting[: max(self._limit - updating - len(begun), 0)]
@@ -68,7 +69,7 @@ def next_upgrade(
 ) -> UpgradeStatus | None:
     """The state of the update after this pass; `is_served`: every replica runs the current revision and is ready.
 
-    After a rollback, all replicas serve, but the update has failed; the condition Stalled says so.
+    After a rollback, all replicas serve, but the update has failed, which the condition Stalled shows.
     """
     known = observed.status.upgrade if observed.status else None
     rollout = observed.deployment.spec.rollout
@@ -90,15 +91,15 @@ def next_upgrade(
 
 def _why_waiting(conditions: tuple[Condition, ...], *, paused: bool) -> str:
     if paused:
-        return "the running version of the operator renders other pods; it waits until spec.rollout.paused is removed"
+        return _WAITING.format("when spec.rollout.paused is removed")
     ready = _condition(conditions, READY)
     if ready is None or ready.status is not Truth.TRUE:
-        return "the running version of the operator renders other pods; it waits until all replicas serve"
-    return "the running version of the operator renders other pods; it waits for the updates of other deployments"
+        return _WAITING.format("when all replicas serve")
+    return _WAITING.format("after those of other deployments")
 
 
 def _can_begin(record: DeploymentRecord) -> bool:
-    """Whether it waits, and its pods can be replaced: an update of one that does not serve would stop all others."""
+    """Whether it is waiting and can be updated. One that does not serve would fail, and thereby block all others."""
     if _state(record) is not UpgradeState.WAITING or isinstance(record.deployment, InvalidSpecError):
         return False
     ready = _condition(record.status.conditions, READY) if record.status else None

@@ -73,7 +73,7 @@ def _missing_of_images(spec: Spec) -> Iterator[Problem]:
 
 def _missing_of_signatures(spec: Spec) -> Iterator[Problem]:
     if spec.verification is None or not spec.verification.keys:
-        yield Problem("spec.verification.keys", "must name the keys of those who sign the models")
+        yield Problem("spec.verification.keys", "must contain the public keys of the signers of the models")
     if spec.verification and not spec.verification.require:
         yield Problem("spec.verification.require", "must not be false")
 

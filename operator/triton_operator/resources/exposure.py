@@ -1,4 +1,4 @@
-"""The children that lead clients outside the cluster to a deployment. Pure."""
+"""The children through which clients outside the cluster reach a deployment. Pure."""
 
 from __future__ import annotations
 

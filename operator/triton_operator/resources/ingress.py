@@ -1,7 +1,8 @@
-"""The Ingresses of a deployment: one for each protocol, because annotations about the backend apply to a whole Ingress.
+"""The Ingresses of a deployment: one for each protocol, because annotations about the backend apply to all its paths.
 
-Pure. Only the paths of inference, health and metadata lead to the pods. An Ingress opens nothing in the NetworkPolicy:
-the controller's pods need a peer in `spec.privacy.network.allowFrom`, unless they are in the same namespace.
+Pure. Only the paths of inference, health and metadata are routed to the pods. An Ingress does not change the
+NetworkPolicy: the controller's pods need a peer in `spec.privacy.network.allowFrom`, unless they are in the same
+namespace.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from triton_operator.resources.metadata import Manifest
 RESERVED = r"^(.+[.])?(kubernetes|k8s|triton-operator)[.]io/"
 """Keys of Kubernetes and of the operator. Selectors, controllers, the kubelet and the operator rely on them."""
 SET_BY_CONTROLLERS = r"^(pod-template-hash|pod-template-generation|controller-revision-hash|controller-uid|job-name)$"
-"""Labels without a domain by which controllers of Kubernetes recognize their pods."""
+"""Labels without a domain that controllers of Kubernetes use to identify their pods."""
 LABELS_OF_USERS = ("app.kubernetes.io/part-of", "app.kubernetes.io/version")
 """Labels of Kubernetes that the operator does not set."""
 ANNOTATIONS_OF_USERS = (
@@ -36,7 +36,7 @@ INJECTION = (
     r"inject[.]istio[.]io/templates|config[.]linkerd[.]io/((proxy|init|debug)-image|enable-debug-sidecar)|"
     r"dapr[.]io/.*|vault[.]hashicorp[.]com/agent-.*|(instrumentation|sidecar)[.]opentelemetry[.]io/.*)$"
 )
-"""Annotations by which an injector adds containers with another image, volumes, or permission to read traffic.
+"""Annotations that make an injector add containers with another image, volumes, or permission to read traffic.
 
 Injected containers can mount the volumes of Triton, with the decrypted models, and change its environment.
 """

@@ -1,7 +1,8 @@
 """The routes of a deployment for the Gateway API: one for each protocol, and the policy for TLS to the pods.
 
-Pure. Only inference, health and metadata lead to the pods. Fields with a default are set, because lists of the Gateway
-API have one owner, who also owns the defaults in them. As an Ingress, a route opens nothing in the NetworkPolicy.
+Pure. Only requests for inference, health and metadata are routed to the pods. Fields with a default are set
+explicitly, because server-side apply gives a list of the Gateway API a single owner, who then also owns the defaults in
+it. Like an Ingress, a route does not change the NetworkPolicy.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _API_VERSION = "gateway.networking.k8s.io/v1"
 
 
 def build_routes(deployment: ModelDeployment, gateway: Gateway, *, with_tls: bool) -> list[Manifest]:
-    """The routes; `with_tls`: the pods that clients reach accept only TLS, which a BackendTLSPolicy prescribes."""
+    """The routes, and with `with_tls` a BackendTLSPolicy, because the pods that clients reach accept only TLS."""
     http = [{"path": {"type": "Exact", "value": HTTP_ROOT}}]
     http += [{"path": {"type": "PathPrefix", "value": path}} for path in HTTP_PREFIXES]
     grpc = [_method(path) for path in grpc_methods(open_endpoints(deployment.spec))]

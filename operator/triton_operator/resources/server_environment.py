@@ -14,7 +14,7 @@ KEPT_BYTES = GI
 """Memory that the allocator may keep instead of returning it to the kernel: more than the tensors of a request."""
 
 TOP_PAD_BYTES = 32 * MI
-"""Increment by which the heap grows."""
+"""Size of the steps in which the heap grows."""
 
 
 class Variable(NamedTuple):

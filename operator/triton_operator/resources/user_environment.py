@@ -32,7 +32,7 @@ DEVICES = (
     "NVIDIA_NVSWITCH",
     "NVIDIA_VISIBLE_DEVICES",
 )
-"""Variables by which container runtimes give devices of the node to a container, whatever the scheduler assigned.
+"""Variables with which container runtimes assign devices of the node to a container, whatever the scheduler assigned.
 
 Some are network devices, to which a NetworkPolicy does not apply.
 """

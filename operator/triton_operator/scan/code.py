@@ -1,8 +1,8 @@
-"""Find operators that leave the sandbox in TorchScript code, which torch stores as text.
+"""Find operators in TorchScript code that can leave the sandbox. torch stores this code as text.
 
 Input: an archive, or the text of one file. Output: findings with line numbers. The code is not parsed: a parser that
-differs from torch's in one detail could be deceived. Instead, every occurrence of a suspicious word counts, also in
-texts and comments, and so does every form in which torch never writes it. torch loads all of these forms: aliases
+differs from torch's in one detail could be deceived. Instead, every occurrence of a suspicious word is reported,
+even in string literals and comments, and so is every form that torch itself never writes but would load: aliases
 (`t = torch`), `getattr(torch, "sa" "ve")`, and comments or line breaks before a name.
 """
 
@@ -159,7 +159,7 @@ def _check_getattr(text: str, position: int) -> Iterator[_Hit]:
 def _follows_dot(text: str, position: int) -> bool:
     """Whether the word at `position` is an attribute: a dot is before it, then only blanks, backslashes and comments.
 
-    A `#` can also be part of a text, so every place where a comment could start counts.
+    A `#` can also be part of a string literal, so every place where a comment could start is considered.
     """
     nearest = max(position - _MOST_BLANKS, 0)
     start = text.rfind("\n", nearest, position) + 1

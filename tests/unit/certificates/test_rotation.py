@@ -93,7 +93,7 @@ def test_what_is_not_an_authority_is_refused() -> None:
         (authority.certificate_pem, b""): "not a certificate and its key",
         (authority.certificate_pem, other.key_pem): "the key does not belong to the certificate",
         (authority.certificate_pem, foreign): "the key does not belong to the certificate",
-        (leaf.certificate, leaf.key): "the certificate is not one of an authority",
+        (leaf.certificate, leaf.key): "the certificate is not a CA certificate",
     }
     for (certificate, key), message in cases.items():
         with pytest.raises(InvalidAuthorityError, match=message):

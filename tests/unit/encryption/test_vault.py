@@ -150,7 +150,7 @@ def test_an_error_that_repeats_a_secret_is_not_quoted(vault: VaultServer) -> Non
 def test_a_server_that_is_no_vault_is_denied(vault: VaultServer, tmp_path: Path, answer: dict[str, object]) -> None:
     folder = encrypted(tmp_path, key_of(vault))
     vault.answer = lambda _: (200, answer)
-    with pytest.raises(VaultDeniedError, match="something other than the API of a vault"):
+    with pytest.raises(VaultDeniedError, match="something other than a response of the vault API"):
         key_of(vault).open_keyset(folder)
 
 
@@ -189,7 +189,7 @@ def test_a_token_that_cannot_be_sent_is_not_printed(vault: VaultServer, token: s
         assert "first" not in str(refused.value)
         assert refused.value.__context__ is None
     vault.answer = lambda _: (200, {"auth": {"client_token": token}})
-    with pytest.raises(VaultDeniedError, match="something other than the API of a vault"):
+    with pytest.raises(VaultDeniedError, match="something other than a response of the vault API"):
         client.log_in("kubernetes", "digits", "jwt")
     assert vault.requests == ["/v1/auth/kubernetes/login"]
 

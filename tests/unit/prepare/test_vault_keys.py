@@ -151,7 +151,7 @@ def test_a_token_that_cannot_be_sent_back_is_not_in_the_message(pod: Pod, vault:
     vault.answer = lambda path: (200, {"auth": {"client_token": "s.first\nsecond"}}) if path == LOGIN else None
     refused = pod.failure()
     assert refused.reason == Reason.VAULT_DENIED
-    assert "it answered something other than the API of a vault" in refused.message
+    assert "it answered with something other than a response of the vault API" in refused.message
     assert "first" not in pod.message()
 
 

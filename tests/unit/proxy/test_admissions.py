@@ -65,7 +65,7 @@ def test_a_revocation_adds_a_line() -> None:
 
 
 def test_an_open_policy_admits_everybody() -> None:
-    assert admission_comments(ProxyPolicy()) == ["# admits everybody"]
+    assert admission_comments(ProxyPolicy()) == ["# admits all clients"]
 
 
 def test_the_table_has_the_hashes_of_the_comments() -> None:

@@ -69,7 +69,7 @@ async def test_a_refused_change_of_the_profile_changes_no_child() -> None:
     assert world.cluster.manifests == before
     accepted = world.condition(ACCEPTED)
     assert (accepted.status, accepted.reason) == (Truth.FALSE, "InvalidSpec")
-    assert "spec.verification.keys: must name" in accepted.message
+    assert "spec.verification.keys: must contain" in accepted.message
     assert world.condition(STALLED).status is Truth.TRUE
     enforced = world.condition(PRIVACY_ENFORCED)
     assert (enforced.status, enforced.reason) == (Truth.FALSE, "NotAirGapped")
@@ -84,7 +84,7 @@ async def test_everything_that_is_missing_is_listed_at_once_and_its_addition_is_
     message = world.condition(ACCEPTED).message
     for part in (
         "spec.modelRepository.image.reference: must be referenced by digest",
-        "spec.verification.keys: must name the keys",
+        "spec.verification.keys: must contain the public keys",
         "spec.triton.image: must be set by digest",
         "spec.triton.version: must be 26.07 or newer",
         "image.digest in the values of the Helm chart: must be set",

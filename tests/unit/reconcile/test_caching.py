@@ -31,7 +31,7 @@ def change_job(world: World, **state: Any) -> None:
 
 
 def hide_job(world: World, **state: Any) -> None:
-    """Remove the labels by which it is watched."""
+    """Remove the labels that the watch selects."""
     (name,) = world.names(Kind.JOB)
     world.hide_child(Kind.JOB, name, fingerprint="without our labels", state=job_state(world, **state))
 

@@ -62,8 +62,8 @@ def test_configuration_of_the_controller_is_rejected_under_every_profile(
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        (f"{NGINX}/server-alias", "adds a host name that nobody checks"),
-        ("external-dns.alpha.kubernetes.io/hostname", "adds a host name that nobody checks"),
+        (f"{NGINX}/server-alias", "adds a host name that is not checked"),
+        ("external-dns.alpha.kubernetes.io/hostname", "adds a host name that is not checked"),
         ("kubernetes.io/ingress.class", "the class is spec.exposure.ingress.className"),
         ("triton-operator.io/track", "is reserved for Kubernetes and the operator"),
     ],

@@ -131,5 +131,5 @@ async def test_the_privacy_of_a_listener_cannot_be_verified() -> None:
     assert world.status.privacy
     (control,) = (each for each in world.status.privacy.controls if each.name == "Exposure")
     assert (control.state, control.required) == ("Unknown", True)
-    assert "whether the listeners of the Gateway use TLS cannot be verified" in control.message
+    assert "cannot verify that the listeners of the Gateway use TLS" in control.message
     assert world.condition(PRIVACY_ENFORCED).status is Truth.UNKNOWN

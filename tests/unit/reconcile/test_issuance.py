@@ -155,7 +155,7 @@ async def test_a_cluster_without_cert_manager_is_reported_and_tried_again() -> N
     assert delay > 1, "no busy loop"
     accepted = world.condition("Accepted")
     assert (accepted.status, accepted.reason) == (Truth.FALSE, "DependencyMissing")
-    assert accepted.message.startswith("cert-manager is not installed: the cluster has no Certificates")
+    assert accepted.message.startswith("cert-manager is not installed: the API server does not serve Certificates")
     assert world.condition("Ready").reason == "DependencyMissing"
     assert world.condition("Stalled").status is Truth.FALSE
     assert world.names(Kind.DEPLOYMENT) == []

@@ -175,7 +175,7 @@ async def test_the_status_lists_the_controls_and_which_ones_are_only_advice() ->
 
 
 async def test_a_new_private_deployment_is_enforced_on_a_network_that_is() -> None:
-    """With the defaults: TLS, and everybody whom the policy admits may call."""
+    """With the defaults: TLS, and every client that the policy admits can call the models."""
     world = World()
     world.cache.network_probe = msgspec.structs.replace(PROBE, time="2026-01-01T00:00:00Z")
     await world.reconcile()
@@ -341,7 +341,10 @@ def test_what_a_vault_opens_is_reported() -> None:
     blocks = [{"ipBlock": {"cidr": "10.20.0.5/32"}}]
     found = judge(with_vault("https://10.20.0.5:8200", to=blocks), ControlName.VAULT_EGRESS)
     assert (found.state, found.required) == (ENFORCED, True)
-    assert "every container of the pods, not only prepare, can connect to 10.20.0.5/32 on port 8200" in found.message
+    assert (
+        "not only prepare, can connect to the vault https://10.20.0.5:8200 at 10.20.0.5/32 on port 8200"
+        in found.message
+    )
     assert "DNS" not in found.message
     peers = [*blocks, {"podSelector": {}}, {"namespaceSelector": {}}]
     found = judge(with_vault("https://vault.example.com", to=peers, ports=[8200, 443]), ControlName.VAULT_EGRESS)
@@ -418,7 +421,7 @@ def test_nothing_is_known_of_pods_before_there_is_a_template() -> None:
 @pytest.mark.parametrize(
     ("clients", "part"),
     [
-        (None, "everybody whom the NetworkPolicy admits may call"),
+        (None, "every client that the NetworkPolicy admits can call the models"),
         ([], "admits nobody"),
         (CLIENTS, "admits only the caller in"),
         ([*CLIENTS, {"name": "bank", "certificate": {"san": "bank"}}], "admits only the 2 callers in"),

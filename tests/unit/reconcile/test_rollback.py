@@ -333,7 +333,7 @@ async def test_pods_with_less_protection_do_not_return(weaker: dict[str, Any]) -
     bad = world.template_hash
     await report_late(world)
     assert world.template_hash == bad
-    assert "has other fields that protect data" in world.condition("Ready").message
+    assert "has different values of fields that protect data" in world.condition("Ready").message
 
 
 async def test_a_revision_of_an_earlier_operator_is_reported() -> None:

@@ -109,7 +109,7 @@ async def test_a_deployment_waits_while_others_are_updated_without_a_write() -> 
     assert delay > DAY, "it is not polled, except for the renewal of its certificate"
     assert world.cluster.writes == []
     assert world.status.upgrade
-    assert "waits for the updates of other deployments" in world.status.upgrade.message
+    assert "the update begins after those of other deployments" in world.status.upgrade.message
     _put_other(world, None)
     await world.reconcile()
     assert _state(world) == "Updating"

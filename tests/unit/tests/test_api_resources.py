@@ -1,4 +1,4 @@
-"""The names by which tests find the kinds of an API server."""
+"""The names with which tests find the kinds of an API server."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from triton_operator.api.names import GROUP, PLURAL
 
 
 class Permission(NamedTuple):
-    """A verb on a resource, and the commands that use it; `required` if tritonctl is of no use without it."""
+    """A verb on a resource, and the commands that use it; `required` if tritonctl cannot work without it."""
 
     verb: str
     group: str

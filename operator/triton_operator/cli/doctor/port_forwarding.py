@@ -1,4 +1,4 @@
-"""Who may forward ports of pods in the namespace.
+"""Who can forward ports of pods in the namespace.
 
 Pure. Input: evidence. Output: one result. A forwarded port reaches the pod's loopback address, past the network policy,
 TLS and the list of callers. Only bindings of RBAC are listed; other authorizers cannot be read.
@@ -17,7 +17,7 @@ from triton_operator.sdk.errors import SdkError
 
 CHECK = "port-forwarding"
 _ADMINISTRATORS = "Group system:masters"
-"""Members may do everything, whatever the rules are."""
+"""Members have all permissions, regardless of RBAC rules."""
 _RESOURCES = frozenset({"pods/portforward", "pods/*", "*/portforward", "*", "*/*"})
 _VERBS = frozenset({"get", "create", "*"})
 """A WebSocket is opened with `get`, SPDY with `create`."""
@@ -25,20 +25,20 @@ _SHOWN = 8
 
 
 def check_port_forwarding(evidence: Evidence) -> CheckResult:
-    """Nobody but administrators may forward ports to private deployments."""
+    """Only administrators can forward ports to private deployments."""
     private = _private(evidence)
     if not private:
         return passed(CHECK, f"no private ModelDeployments in namespace {evidence.namespace}")
     advice = (
         "a forwarded port bypasses the network policy, TLS and callers; grant pods/portforward in this namespace only "
-        "to those who may read all requests"
+        "to users who are allowed to read all requests"
     )
     found = _subjects(evidence)
     if isinstance(found, SdkError):
-        you = " You may forward ports." if _you_may(evidence) else ""
+        you = " You have permission to forward ports." if _you_may(evidence) else ""
         return unknown(CHECK, SdkError(f"{found}.{you}"), advice)
     if not found:
-        return passed(CHECK, f"only {_ADMINISTRATORS} may forward ports of pods in namespace {evidence.namespace}")
+        return passed(CHECK, f"only {_ADMINISTRATORS} can forward ports of pods in namespace {evidence.namespace}")
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     listed = f"{', '.join(found[:_SHOWN])}{more}"
     return warned(CHECK, f"allowed in namespace {evidence.namespace} for {listed}", advice)

@@ -19,7 +19,7 @@ REPORTED_SINCE = (1, 34)
 """The first release of the kubelet that reports swap."""
 _SHOWN = 8
 _ADVICE = (
-    "turn swap off on these nodes, or keep the kubelet's memorySwap.swapBehavior at NoSwap, which the API does not show"
+    "disable swap on these nodes, or set memorySwap.swapBehavior of the kubelet to NoSwap; tritonctl cannot check it"
 )
 
 

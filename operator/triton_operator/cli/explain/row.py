@@ -73,7 +73,9 @@ def interface_of_file(path: Path) -> ModelInterface:
 
     signature = _signature(path)
     if signature is None:
-        raise UsageError(f"--model-file {path}: has no signature; pass a whole request as JSON: --input request.json")
+        raise UsageError(
+            f"--model-file {path}: has no signature; pass a complete request as JSON: --input request.json"
+        )
     batch = (ANY,) if signature.max_batch_size else ()
     tensors = (
         TensorInterface(each.name, "BYTES" if each.data_type == "STRING" else each.data_type, (*batch, *each.dims))

@@ -32,6 +32,6 @@ def choose_input(
         return suitable[0]
     names = " and ".join(tensor.name for tensor in suitable) or "none"
     raise UsageError(
-        f"{source}: {content} fills one input, and {interface.shown}. Inputs that can hold {content}: {names}. "
-        "Use JSON instead"
+        f"{source}: {content} can be the value of a single input, but {interface.shown}. Inputs for which {content} is "
+        f"suitable: {names}. To pass all inputs, use JSON"
     )

@@ -33,7 +33,7 @@ class CommandInput:
 def read_input(
     files: Sequence[Path], texts: Sequence[str], interface: Callable[[], ModelInterface], *, invert: bool = False
 ) -> CommandInput:
-    """Read the files or texts; calls `interface` unless a file is a whole request. Raises UsageError."""
+    """Read the files or texts; calls `interface` unless a file is a complete request. Raises UsageError."""
     if bool(files) == bool(texts):
         raise UsageError("--input, --text: pass either files (- is standard input) or texts")
     if texts:

@@ -17,7 +17,7 @@ from triton_operator.scan.archive import scan_archive
 from triton_operator.triton.model_file.archive import Archive, ArchiveError, FileType, read_file_type
 from triton_operator.triton.model_file.signature import Signature
 
-_SCAN_ADVICE = "pods refuse it if spec.verification.scan is Refuse"
+_SCAN_ADVICE = "pods reject the model if spec.verification.scan is Refuse"
 _EXPORT = "export the module itself: tritonctl export FILE.py:NAME"
 
 

@@ -83,4 +83,4 @@ def mask_model(
     written.mkdir(exist_ok=True)
     (written / CONFIG_NAME).write_text(write(ensemble_of(written.name, config, name, before)), encoding="utf-8")
     served = [written.name, name, *(steps_of(config) or [before])]
-    typer.echo(f"{written}: serve {', '.join(served)}; clients call {written.name}")
+    typer.echo(f"{written}: the deployment must list the models {', '.join(served)}; clients call {written.name}")

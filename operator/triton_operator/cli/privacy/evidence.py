@@ -27,7 +27,7 @@ from triton_operator.resources.tls import tls_mode
 from triton_operator.resources.vault import vault_of, vault_ports
 from triton_operator.triton.proxy_contract.policy import POLICY_FILE, ProxyPolicy
 
-_EVERYBODY = "everybody whom the NetworkPolicy admits"
+_EVERYBODY = "every client that the NetworkPolicy admits"
 
 Describe = Callable[[ModelDeployment, Status, Observed], Iterator[EvidenceItem]]
 

@@ -21,7 +21,7 @@ NOT_COVERED = (
     ),
     Limit(
         "Administrators of the cluster.",
-        "This includes everybody who can change ModelDeployments, pods, NetworkPolicies, Secrets, ConfigMaps or "
+        "This includes everyone who can change ModelDeployments, pods, NetworkPolicies, Secrets, ConfigMaps or "
         "ServiceAccounts in the namespace, or read Secrets there. Anyone who can create pods in the namespace can call "
         "the models unless clients is set, and can use each ServiceAccount of the namespace, including one that is "
         "admitted as a caller.",

@@ -28,7 +28,8 @@ Examples:
   tritonctl rollout resume digits
   tritonctl rollout restart digits
 \b
-`undo` prints what it changes. It restores the fields that form the pods, and not, for example, replicas and callers.
+`undo` prints what it changes. It restores only fields that affect the pods, and keeps others, such as replicas and
+callers.
 """
 
 
@@ -52,11 +53,15 @@ def rollout(
     timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Time limit for status.")] = 600,
     to_revision: Annotated[
         int | None,
-        typer.Option("--to-revision", metavar="N", min=1, help="For undo: a revision; by default, the one before."),
+        typer.Option(
+            "--to-revision", metavar="N", min=1, help="For undo: revision to restore; by default, the one before."
+        ),
     ] = None,
     privacy: Annotated[
         PrivacyChoice | None,
-        typer.Option("--privacy", help="For undo: which fields that protect data to use, if the revision has others."),
+        typer.Option(
+            "--privacy", help="For undo: keep or restore fields that protect data, if the revision differs in them."
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="For undo: only print what would change.")] = False,
     output: Output = OutputFormat.TABLE,
@@ -76,7 +81,9 @@ def rollout(
         )
     options = UndoOptions(to_revision, privacy, dry_run)
     if options != UndoOptions() and action is not RolloutAction.UNDO:
-        raise UsageError(f"--to-revision, --privacy, --dry-run: {action} does not have these options; undo does")
+        raise UsageError(
+            f"--to-revision, --privacy, --dry-run: these options can be used only with undo, not with {action}"
+        )
     client = KubernetesClient(kube_context(kubeconfig, context))
     if action is RolloutAction.STATUS:
         _follow(Deployments(client), name, namespace, timeout)

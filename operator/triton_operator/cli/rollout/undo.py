@@ -40,7 +40,7 @@ def undo(client: KubernetesClient, name: str, namespace: str, options: UndoOptio
     changes = merge_patch(msgspec.to_builtins(spec), msgspec.to_builtins(restored))
     where = f"{deployment['metadata']['namespace']}/{name}"
     if not changes:
-        say(f"{where} has the spec of revision {number} already")
+        say(f"{where} already has the spec of revision {number}")
         return
     for line in describe(spec, restored):
         say(line)
@@ -58,7 +58,7 @@ def choose(spec: Spec, revisions: Sequence[Object], current: str, options: UndoO
         found = next((each for each in revisions if number_of(each) == number), None)
         if found is None:
             there = ", ".join(str(number_of(each)) for each in revisions) or "none"
-            raise CommandFailedError(f"--to-revision: there is no revision {number}; there are: {there}")
+            raise CommandFailedError(f"--to-revision: there is no revision {number}; existing revisions: {there}")
         return number, _restored(spec, found)
     for each in reversed(revisions):
         if each["metadata"]["name"] == current and _stored(each) is None:
@@ -145,8 +145,8 @@ def _protect(spec: Spec, restored: Spec, choice: PrivacyChoice | None, number: i
         for line in describe(kept, restored):
             say(line, err=True)
         raise UsageError(
-            f"--privacy: revision {number} has the other fields that protect data above; add --privacy keep to keep "
-            "those of the current spec, or --privacy restore to restore those of the revision"
+            f"--privacy: the fields above protect data and differ in revision {number}; add --privacy keep to keep the "
+            "values of the current spec, or --privacy restore to restore those of the revision"
         )
     return restored
 

@@ -1,4 +1,4 @@
-"""The options of `tritonctl rollout undo`, apart from it so that the other actions need not import it."""
+"""The options of `tritonctl rollout undo`. They have their own module, so that other actions do not import `undo`."""
 
 from __future__ import annotations
 

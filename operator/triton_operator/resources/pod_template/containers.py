@@ -42,9 +42,9 @@ _OWN_PORTS = {
 
 _REFUSED = {
     "restartPolicyRules": "is not supported",
-    "stdin": "is not supported, because nobody may attach to the pods",
-    "stdinOnce": "is not supported, because nobody may attach to the pods",
-    "tty": "is not supported, because nobody may attach to the pods",
+    "stdin": "is not supported, because users cannot attach to the pods",
+    "stdinOnce": "is not supported, because users cannot attach to the pods",
+    "tty": "is not supported, because users cannot attach to the pods",
     "volumeDevices": "is not supported, because it gives the container a raw device; use volumeMounts",
 }
 """Fields of a Kubernetes Container that no container of a template may have."""

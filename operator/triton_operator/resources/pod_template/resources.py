@@ -52,7 +52,7 @@ def check_claims(path: str, facts: PodFacts) -> Iterator[Problem]:
 
 
 def check_device_variable(variable: EnvVar, path: str) -> Iterator[Problem]:
-    """A variable by which container runtimes give devices to an added container."""
+    """A variable with which container runtimes assign devices to an added container."""
     if variable.name in DEVICES:
         yield Problem(f"{path}.name", f"{variable.name} {_ASSIGNED}")
 

@@ -88,7 +88,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProxyPolicy(Struct, frozen=True, forbid_unknown_fields=True):
-    """The policy. `callers` None admits everybody whom the network policy admits; empty admits nobody.
+    """The policy. With `callers` None, every client that the network policy admits can call; if empty, no client can.
 
     `client_cas` is the PEM bundle that verifies client certificates, "" if no caller has one. The serving certificate
     must be valid for one of `server_names`; without any, every certificate is accepted.

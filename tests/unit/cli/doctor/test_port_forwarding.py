@@ -1,4 +1,4 @@
-"""Who may forward ports to private deployments, by the roles and bindings of RBAC."""
+"""Who can forward ports to private deployments, by the roles and bindings of RBAC."""
 
 from __future__ import annotations
 
@@ -94,5 +94,5 @@ def test_what_cannot_be_read_is_not_known_except_for_oneself() -> None:
     }
     review = {"spec": {"resourceAttributes": attributes}, "status": {"allowed": True}}
     found = result(clusterroles=FORBIDDEN, permissions=[review])
-    assert (found.status, found.message) == ("warn", "cannot be checked: no. You may forward ports.")
+    assert (found.status, found.message) == ("warn", "cannot be checked: no. You have permission to forward ports.")
     assert result(clusterroles=FORBIDDEN).message == "cannot be checked: no."

@@ -114,7 +114,7 @@ def test_a_policy_that_takes_effect_too_late_counts_as_not_enforced() -> None:
     ("network", "message"),
     [
         (Network(blocked=True), "cannot connect to another one in namespace operators"),
-        (Network(comes_back=False), "did not come back after the policy was deleted"),
+        (Network(comes_back=False), "did not resume after the policy was deleted"),
         (Network(phase="Failed", status={"message": "evicted"}), "probe-abc123-server has ended: evicted"),
         (
             Network(

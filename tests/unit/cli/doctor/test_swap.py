@@ -50,7 +50,7 @@ def test_a_node_has_swap_no_swap_or_does_not_report_it(node: dict[str, Any], sta
 def test_each_node_with_swap_is_named_and_the_others_are_not() -> None:
     found = result(a_node("a", 1 << 30), a_node("b"), a_node("c", kubelet="v1.30.0"))
     assert found.message.startswith("a (1.0 GiB), c (unknown); ")
-    assert "which the API does not show" in found.advice
+    assert "tritonctl cannot check it" in found.advice
 
 
 def test_a_long_list_is_cut() -> None:

@@ -1,4 +1,4 @@
-"""The SDK, JSON files, whole requests and CSV convert a value to the same array, or reject it with the same error."""
+"""The SDK, JSON files, complete requests and CSV convert a value to the same array, or reject it with one error."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def through_request(interface: ModelInterface, value: Any, folder: Path) -> Arra
     body = {"name": "x", "datatype": tensor.datatype, "shape": np.shape(value), "data": value}
     file = folder / "request.json"
     file.write_text(json.dumps({"inputs": [body]}))
-    request = read_input([file], [], lambda: pytest.fail("a whole request needs no metadata")).request
+    request = read_input([file], [], lambda: pytest.fail("a complete request needs no metadata")).request
     return prepare_inputs(interface, request.inputs)["x"]
 
 
@@ -248,7 +248,7 @@ def test_other_shapes_hold_no_image(tmp_path: Path, shape: tuple[int, ...]) -> N
     Image.new("L", (7, 2)).save(tmp_path / "x.png")
     with pytest.raises(InvalidRequestError, match="the shape cannot hold an image"):
         prepare_inputs(model("FP32", *shape), Image.new("L", (7, 2)))
-    with pytest.raises(UsageError, match=r"x\.png: an image fills one input, .* Inputs that can hold an image: none"):
+    with pytest.raises(UsageError, match=r"x\.png: an image can be the value of a single input, .* suitable: none"):
         read_input([tmp_path / "x.png"], [], lambda: model("FP32", *shape))
 
 

@@ -151,7 +151,7 @@ def test_json_may_be_values_alone(tmp_path: Path) -> None:
     }
 
 
-def test_a_whole_request_needs_no_metadata(tmp_path: Path) -> None:
+def test_a_complete_request_needs_no_metadata(tmp_path: Path) -> None:
     """It can be read before a connection is opened."""
     body = {"inputs": [{"name": "x", "shape": [1], "datatype": "INT32", "data": [7]}], "model_name": "m"}
     file = write(tmp_path, "a.json", json.dumps(body))
@@ -217,7 +217,7 @@ REFUSED: list[tuple[ModelInterface, str, str | bytes, str]] = [
     (MIXED, "a.json", '{"age": [[1]]}', "a.json: inputs['name']: is missing; mixed expects BYTES [-1,1]"),
     (MIXED, "a.json", "[1]", "a.json: inputs: mixed has 3 (age, name, ok); pass each value with its name"),
     (DIGITS, "a.png", b"\x89PNG nothing", "a.png: is not a readable image"),
-    (PATIENTS, "a.png", b"\x89PNG nothing", "a.png: an image fills one input, and diabetes takes INPUT__0"),
+    (PATIENTS, "a.png", b"\x89PNG nothing", "a.png: an image can be the value of a single input, but diabetes takes"),
     (DIGITS, "a.txt", "hello", "a.txt: no input takes text (BYTES): digits takes INPUT__0 (FP32 [-1,1,28,28])"),
     (TEXTS, "a.txt", "\n\n", "a.txt: has no text"),
     (model("m", ("x", "FP8", (-1, 1))), "a.csv", "1\n", "inputs['x']: has the type FP8, which NumPy does not have"),

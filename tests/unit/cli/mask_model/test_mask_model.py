@@ -57,10 +57,11 @@ def test_the_steps_of_an_ensemble_are_repeated_behind_the_mask(
 ) -> None:
     outcome = tritonctl(capsys, "mask-model", "--to", repository, "--before", "chinese_texts")
     assert outcome.code == 0, outcome.err
+    written = repository / "masked_chinese_texts"
     served = "masked_chinese_texts, mask, character_tokenizer, chinese_texts_model, feeling_labels"
     assert outcome.out.splitlines() == [
         f"{repository / 'mask'}: masks {ALL.replace(',', ' (replace),')} (replace)",
-        f"{repository / 'masked_chinese_texts'}: serve {served}; clients call masked_chinese_texts",
+        f"{written}: the deployment must list the models {served}; clients call masked_chinese_texts",
     ]
     assert steps(repository / "masked_chinese_texts")[:2] == [
         ("mask", {"TEXT": "TEXT"}, {"MASKED": "masked_TEXT"}),

@@ -220,7 +220,7 @@ def test_callers_have_a_kind_and_an_identity() -> None:
     [
         (encode(ProxyPolicy(callers=(Caller("shop"), Caller("reports")))), "shop, reports"),
         (encode(ProxyPolicy(callers=())), "nobody"),
-        (encode(ProxyPolicy()), "everybody whom the NetworkPolicy admits"),
+        (encode(ProxyPolicy()), "every client that the NetworkPolicy admits"),
         ('{"fieldOfAnotherRelease": 1}', "cannot be read; install the same release of the operator and tritonctl"),
     ],
 )
@@ -236,7 +236,7 @@ def test_the_policy_of_the_proxy_shows_who_is_admitted(policy: str, admitted: st
 
 def test_a_deployment_without_callers_says_who_can_call() -> None:
     found = evidence(a_report(a_private_body(privacy={})), ControlName.CALLERS)
-    assert found == {"spec.privacy.clients": {"callers": "everybody whom the NetworkPolicy admits"}}
+    assert found == {"spec.privacy.clients": {"callers": "every client that the NetworkPolicy admits"}}
 
 
 def test_keys_that_verify_models_have_their_fingerprints(tmp_path: Path) -> None:

@@ -175,16 +175,18 @@ def test_a_spec_that_is_restored_already_is_not_changed(
 ) -> None:
     put(cluster, "digits-9", revision(9))
     outcome = tritonctl(capsys, "rollout", "undo", "digits", "--to-revision", 9)
-    assert (outcome.code, outcome.out) == (0, "models/digits has the spec of revision 9 already\n")
+    assert (outcome.code, outcome.out) == (0, "models/digits already has the spec of revision 9\n")
     assert "there is no earlier revision" in tritonctl(capsys, "rollout", "undo", "digits").err
-    assert "no revision 3; there are: 9" in tritonctl(capsys, "rollout", "undo", "digits", "--to-revision", 3).err
+    assert (
+        "no revision 3; existing revisions: 9" in tritonctl(capsys, "rollout", "undo", "digits", "--to-revision", 3).err
+    )
     assert changes(cluster) == []
 
 
 def test_only_undo_has_its_options(capsys: pytest.CaptureFixture[str], cluster: FakeCluster) -> None:
     outcome = tritonctl(capsys, "rollout", "restart", "digits", "--dry-run")
     assert outcome.code == 2
-    assert "restart does not have these options" in outcome.err
+    assert "these options can be used only with undo, not with restart" in outcome.err
     assert cluster.requests == []
 
 

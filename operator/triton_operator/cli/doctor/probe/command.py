@@ -63,8 +63,8 @@ def probe_network(client: KubernetesClient, evidence: Evidence, *, namespace: st
     try:
         outcome = ProbeRun(client, where, objects).run()
     except (ProbeFailedError, SdkError) as error:
-        return failed(CHECK, f"the test failed: {error}", "nothing was recorded; it needs permission to create and "
-                      f"delete pods and NetworkPolicies and to read pods/log in namespace {where}")  # fmt: skip
+        return failed(CHECK, f"the test failed: {error}", "no result was recorded; the test needs permission to create "
+                      f"and delete pods and NetworkPolicies and to read pods/log in namespace {where}")  # fmt: skip
     probe = _as_record(outcome, evidence, datetime.now(UTC))
     return report(probe, [each.namespace for each in installed], lambda place: _write(client, place, probe))
 

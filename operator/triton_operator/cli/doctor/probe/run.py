@@ -1,4 +1,4 @@
-"""Run the probe: two pods connect, a policy forbids it, and the connections must stop and come back without the policy.
+"""Run the probe: two pods connect, a policy forbids it, and the connections must stop, and resume when it is deleted.
 
 Input: a client and a namespace. Output: a ProbeOutcome; raises ProbeFailedError if the test shows nothing, for example
 because the pods cannot connect even without a policy. In any case, everything is deleted again.
@@ -122,14 +122,14 @@ class ProbeRun:
             self._pause(_POLL_SECONDS)
 
     def _is_enforced(self, role: str, owner: Object) -> bool:
-        """Whether a policy stops the connections; they must come back without it, so that nothing else stopped them."""
+        """Whether a policy stops the connections. They must resume without it, or something else stopped them."""
         path = _POLICIES.path(self._namespace)
         policy = self._cluster.create(path, self._objects.policy(role, owner))["metadata"]
         stopped = self._until(BLOCKED)
         self._cluster.delete(_POLICIES, policy["name"], self._namespace, uid=policy["uid"])
         if not self._until(OPEN):
             raise ProbeFailedError(
-                f"the connections of pod {self._objects.name(CLIENT)} did not come back after the policy was deleted, "
+                f"the connections of pod {self._objects.name(CLIENT)} did not resume after the policy was deleted, "
                 "so something else may have stopped them"
             )
         return stopped
