@@ -15,12 +15,15 @@ import msgspec
 
 from tests.builders import SETTINGS, a_body
 from triton_operator.api.names import (
+    ANNOTATION_CANARY,
+    ANNOTATION_CANARY_FAILURE,
     ANNOTATION_FAILED_REVISION,
     ANNOTATION_FILLED,
     ANNOTATION_RECIPE,
     ANNOTATION_RESTORED_REVISION,
     AUTHORITY_SECRET,
     CA_CONFIG_MAP,
+    LABEL_REVISION,
     MANAGER,
     SERVING_SECRET,
     content_hash,
@@ -241,12 +244,15 @@ class FakeCluster:
                 start = before or DeploymentState(generation=1, replicas=1, owns_replicas=False)
                 return msgspec.structs.replace(
                     start,
-                    generation=start.generation + 1 if before else 1,
+                    generation=start.generation + 1 if before and self._bumps(identity, manifest) else start.generation,
                     replicas=start.replicas if replicas is None else replicas,
                     owns_replicas=replicas is not None,
                     replaces_in_place=_replaces_in_place(manifest["spec"]["strategy"]),
                     failed_revision=manifest["metadata"].get("annotations", {}).get(ANNOTATION_FAILED_REVISION, ""),
                     restored_revision=manifest["metadata"].get("annotations", {}).get(ANNOTATION_RESTORED_REVISION, ""),
+                    canary_failure=manifest["metadata"].get("annotations", {}).get(ANNOTATION_CANARY_FAILURE, ""),
+                    canary=manifest["metadata"].get("annotations", {}).get(ANNOTATION_CANARY, ""),
+                    template_revision=manifest["spec"]["template"]["metadata"]["labels"][LABEL_REVISION],
                 )
             case Kind.REVISION:
                 return RevisionState(
@@ -263,6 +269,11 @@ class FakeCluster:
                 recipe = manifest["metadata"]["annotations"][ANNOTATION_RECIPE]
                 return msgspec.structs.replace(start_of_job, recipe=recipe, labelled=True)
         return _exposure_state(identity[0], manifest, known.state if known else None)
+
+    def _bumps(self, identity: Identity, manifest: Manifest) -> bool:
+        """Whether the API server increments the generation of a Deployment, which it also does for annotations."""
+        known = self.manifests.get(identity)
+        return known is None or known["spec"] != manifest["spec"] or _annotations(known) != _annotations(manifest)
 
     def _transfer_replicas(self, identity: Identity, replicas: int) -> Child:
         self._write(f"transfer {identity[0]}/{identity[2]}")
@@ -541,6 +552,11 @@ class World:
 def identify(manifest: Manifest) -> Identity:
     """Kind, namespace and name of a manifest."""
     return Kind(manifest["kind"]), manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+
+
+def _annotations(manifest: Manifest) -> dict[str, str]:
+    annotations: dict[str, str] = manifest["metadata"].get("annotations", {})
+    return annotations
 
 
 def _replaces_in_place(strategy: Manifest) -> bool:

@@ -20,6 +20,20 @@ DIGEST = "sha256:" + "0" * 64
 
 ROLLING = {"strategy": "RollingUpdate"}
 
+
+def a_canary(*weights: int) -> dict[str, Any]:
+    """`rollout` with a canary that has these weights."""
+    return {"strategy": "Canary", "canary": {"steps": [{"weight": weight} for weight in weights]}}
+
+
+CANARY: dict[str, Any] = {
+    "strategy": "Canary",
+    "canary": {
+        "steps": [{"weight": 10, "pause": {"seconds": 600}}, {"weight": 50, "pause": {}}, {"weight": 100}],
+        "resumed": "digits-0123456789/2",
+    },
+}
+
 BEHAVIOR = {"scaleUp": {"policies": [{"type": "Percent", "value": 50, "periodSeconds": 60}], "tolerance": "0.05"}}
 
 
@@ -480,7 +494,19 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
         "",
         "greater than lifecycle.startupTimeoutSeconds",
     ),
-    "unknown strategy": ("rollout.strategy", "Canary", "", "Unsupported value"),
+    "unknown strategy": ("rollout.strategy", "BlueGreen", "", "Unsupported value"),
+    "canary without steps": ("rollout", {"strategy": "Canary"}, "rollout.canary", "is required with the strategy"),
+    "canary with another strategy": ("rollout", {"canary": CANARY["canary"]}, "rollout.canary", "must not be set"),
+    "canary of the majority": ("rollout", a_canary(60), "rollout.canary.steps[0].weight", "from 1 to 50"),
+    "canary that shrinks": ("rollout", a_canary(50, 10), "rollout.canary.steps", "increasing weights"),
+    "canary that stays": ("rollout", a_canary(10, 10), "rollout.canary.steps", "increasing weights"),
+    "canary of all pods at once": ("rollout", a_canary(100), "rollout.canary.steps", "below 100"),
+    "canary that ends with a pause": (
+        "rollout",
+        {"strategy": "Canary", "canary": {"steps": [{"weight": 5}, {"weight": 100, "pause": {}}]}},
+        "rollout.canary.steps[1].pause",
+        "promotes the canary",
+    ),
     "surge without its strategy": ("rollout", {"maxSurge": 1}, "rollout.maxSurge", "unless strategy is RollingUpdate"),
     "unavailability with another strategy": (
         "rollout",
@@ -625,7 +651,19 @@ def test_a_rollout_must_take_longer_than_its_start(api: Api, namespace: str) -> 
     assert "greater than lifecycle.startupTimeoutSeconds" in message
 
 
-@pytest.mark.parametrize("place", ["replica", "models.0.fromat", "resources.limit", "privacy.network.allowform"])
+def test_a_canary_needs_replicas_that_only_the_user_changes_and_no_cache(api: Api, namespace: str) -> None:
+    """The rules compare fields of several objects."""
+    source = {"s3": {"bucket": "models", "endpoint": "https://s3.example.org"}}
+    cache = {"size": "1Gi", "egress": {"cidrs": ["10.0.0.0/8"]}}
+    spec = {**MINIMAL, "modelRepository": source, "cache": cache, "autoscaling": {"maxReplicas": 2}, "rollout": CANARY}
+    with pytest.raises(RequestRefusedError) as refused:
+        create(api, namespace, deployment(spec))
+    assert list(refused.value.fields) == ["spec.autoscaling", "spec.cache"]
+
+
+@pytest.mark.parametrize(
+    "place", ["replica", "models.0.fromat", "resources.limit", "privacy.network.allowform", "rollout.canary.traffic"]
+)
 def test_misspelt_field_is_refused(api: Api, namespace: str, place: str) -> None:
     """An unknown field is not silently ignored."""
     with pytest.raises(RequestRefusedError) as refused:
@@ -663,6 +701,8 @@ def test_everything_at_once_is_accepted_and_kept(api: Api, namespace: str) -> No
 @pytest.mark.parametrize(
     "spec",
     [
+        {"rollout": CANARY},
+        {"rollout": a_canary(*range(1, 11))},
         {"env": [{"name": f"{'A' * 120}{number}", "value": "1"} for number in range(64)]},
         {"env": [{"name": "LD_PRELOAD", "value": "libjemalloc.so.2"}], "privacy": {"profile": "Open"}},
         {"env": [{"name": "OMP_NUM_THREADS", "value": "4"}, {"name": "MALLOC_TOP_PAD_", "value": "0"}], "gpu": {}},
@@ -676,6 +716,8 @@ def test_everything_at_once_is_accepted_and_kept(api: Api, namespace: str) -> No
         {"gpu": {"mig": {"profile": "3g.40gb"}, "sharing": "TimeSlicing"}, "privacy": {"profile": "Open"}},
     ],
     ids=[
+        "a canary",
+        "as many steps of a canary as possible",
         "as many variables as possible",
         "code under the profile Open",
         "variables that the operator does not set with a GPU and without a CPU limit",

@@ -110,24 +110,31 @@ class Served:
         self.ask("apply", "-f", "-", stdin=body)
         _until(lambda: self.ask("get", "deployment", "--no-headers", "--ignore-not-found"), "the Deployment is there")
         template = json.loads(self.ask("get", "deployment", "digits", "-o", "json"))["spec"]["template"]
-        labels = template["metadata"]["labels"]
-        spec = template["spec"] | {"nodeName": "node-1"}
-        metadata = {"name": "digits-1", "labels": labels}
-        self.ask("create", "-f", "-", stdin={"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        self.add_pod("digits-1", template)
         self.report_pod(SERVES)
         self.report_deployment(1)
         _until(lambda: self.ready()["status"] == "True", "it is Ready")
 
-    def report_pod(self, status: Object) -> None:
-        change = json.dumps({"status": {"conditions": None, "containerStatuses": None, **status}})
-        self.ask("patch", "pod", "digits-1", "--subresource=status", "--type=merge", "-p", change)
+    def add_pod(self, name: str, template: Object) -> None:
+        spec = template["spec"] | {"nodeName": "node-1"}
+        metadata = {"name": name, "labels": template["metadata"]["labels"]}
+        self.ask("create", "-f", "-", stdin={"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
 
-    def report_deployment(self, ready: int, *conditions: Object) -> None:
+    def canary(self) -> Object:
+        rollout = self.child("modeldeployment", "digits")["status"].get("rollout") or {}
+        found: Object = rollout.get("canary") or {}
+        return found
+
+    def report_pod(self, status: Object, name: str = "digits-1") -> None:
+        change = json.dumps({"status": {"conditions": None, "containerStatuses": None, **status}})
+        self.ask("patch", "pod", name, "--subresource=status", "--type=merge", "-p", change)
+
+    def report_deployment(self, ready: int, *conditions: Object, name: str = "digits") -> None:
         counts = {"replicas": 1, "updatedReplicas": 1, "readyReplicas": ready, "availableReplicas": ready}
-        generation = json.loads(self.ask("get", "deployment", "digits", "-o", "json"))["metadata"]["generation"]
+        generation = json.loads(self.ask("get", "deployment", name, "-o", "json"))["metadata"]["generation"]
         status = {**counts, "observedGeneration": generation, "conditions": list(conditions)}
         change = json.dumps({"status": status})
-        self.ask("patch", "deployment", "digits", "--subresource=status", "--type=merge", "-p", change)
+        self.ask("patch", "deployment", name, "--subresource=status", "--type=merge", "-p", change)
 
     def restart_operator(self) -> None:
         self._operator.stop()
@@ -211,6 +218,47 @@ def test_a_rollback_is_recorded_with_the_pod_template(served: Served) -> None:
         lambda: not served.child("deployment", "digits")["metadata"].get("annotations"), "the record has disappeared"
     )
     assert served.child("deployment", "digits")["spec"]["template"] == good
+
+
+def test_a_canary_runs_beside_the_stable_pods_until_it_fails(served: Served) -> None:
+    """One Service selects the pods of both Deployments, and a restarted operator does not try the revision again."""
+    good = served.child("deployment", "digits")
+    steps = [{"weight": 10, "pause": {"seconds": 5}}, {"weight": 50}]
+    served.edit({"triton": {"logLevel": "Info"}, "rollout": {"strategy": "Canary", "canary": {"steps": steps}}})
+    _until(lambda: served.ask("get", "deployment", "digits-canary", "--no-headers", "--ignore-not-found"), "it exists")
+    canary = served.child("deployment", "digits-canary")
+    assert served.child("deployment", "digits")["spec"]["template"] == good["spec"]["template"]
+    template = canary["spec"]["template"]
+    assert template != good["spec"]["template"]
+    for name in ("digits", "digits-headless"):
+        selected = served.child("service", name)["spec"]["selector"].items()
+        assert selected <= template["metadata"]["labels"].items()
+        assert selected <= good["spec"]["template"]["metadata"]["labels"].items()
+    assert not good["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    served.add_pod("canary-1", template)
+    served.report_pod(SERVES, "canary-1")
+    served.report_deployment(1, name="digits-canary")
+
+    def waits() -> bool:
+        served.report_deployment(1, name="digits-canary")
+        return bool(served.canary().get("phase") == "Paused")
+
+    _until(waits, "the first step is over, and the second one waits")
+    assert (served.canary()["step"], served.canary()["weight"]) == (2, 50)
+    crashed = {**RUNS, "restartCount": 1}
+    served.report_pod({**SERVES, "containerStatuses": [crashed]}, "canary-1")
+    _until(
+        lambda: not served.ask("get", "deployment", "digits-canary", "--no-headers", "--ignore-not-found"), "aborted"
+    )
+    _until(lambda: served.canary().get("phase") == "Aborted", "the status says so")
+    assert "container triton of pod canary-1 restarted" in served.canary()["message"]
+    served.ask("delete", "pod", "canary-1", "--grace-period=0", "--force")
+    served.restart_operator()
+    served.edit({"podLabels": {"team": "vision"}})
+    _until(
+        lambda: served.ask("get", "deployment", "digits-canary", "--no-headers", "--ignore-not-found"), "tries again"
+    )
+    assert served.child("deployment", "digits")["spec"]["template"] == good["spec"]["template"]
 
 
 def _until(look: Callable[[], Any], what: str) -> None:

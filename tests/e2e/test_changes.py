@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -11,13 +13,19 @@ import pytest
 from hack.cluster.handle import RunningCluster
 from tests.e2e.private_callers import client_of
 from tests.kube import Kube, Object
+from tests.proxy.clients import LINEAR, Client
 from tests.proxy.load import over_grpc, over_http, under_load, wait_for_requests
 from tests.served import serve
 from tests.tritonctl import tritonctl
-from triton_operator.api.names import LABEL_REVISION
+from triton_operator.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_TRACK
 
 NAME = "linear-regression"
+CANARY = f"{NAME}-canary"
+MODEL = "linear_regression"
 DEADLINE_SECONDS = 60
+CONNECTIONS = 1000
+"""The standard deviation of a share of one half is 1.6%."""
+LATE = "progressDeadlineSeconds"
 REPAIR_SECONDS = 180.0
 """Far below the ten minutes between two resyncs, so a watch has reported the change."""
 
@@ -152,6 +160,87 @@ def test_a_bad_model_is_rolled_back_and_no_request_fails(
     assert late < 10
     assert _serving_uids(kube) == before
     assert (kube.get("modeldeployment", NAME) or {})["spec"]["models"] == good["spec"]["models"]
+
+
+def test_a_canary_gets_its_share_and_no_request_fails(
+    kube: Kube, node: RunningCluster, measured: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two steps that a person resumes, and the promotion; another canary, with a missing model, is aborted."""
+    steps = [{"weight": 30}, {"weight": 50}, {"weight": 100}]
+    rollout = {"strategy": "Canary", "canary": {"steps": steps}, **dict.fromkeys(("rollbackOnFailure", LATE))}
+    kube.patch("modeldeployment", NAME, {"spec": {"replicas": 2, "rollout": rollout}})
+    good = kube.wait_ready(NAME)
+    where = ("-n", kube.namespace, "--kubeconfig", node.kubeconfig)
+    shares = []
+    with serve(node, kube, NAME) as served, under_load(client_of(served, ""), over_http, over_grpc) as loads:
+        kube.patch("modeldeployment", NAME, {"spec": {"triton": {"logLevel": "Error"}}})
+        for step in (1, 2):
+            kube.wait(lambda step=step: _waits(kube, step), f"step {step} waits", 300)  # type: ignore[misc]
+            shares.append(_share(kube, client_of(served, "")))
+            assert tritonctl(capsys, "rollout", "resume", NAME, *where).code == 0
+        kube.wait_ready(NAME)
+        kube.wait(lambda: kube.get("deployment", CANARY) is None, "the canary is removed")
+        template = _revision(kube)
+        models = [*good["spec"]["models"], {"name": "absent"}]
+        kube.patch("modeldeployment", NAME, {"spec": {"models": models}})
+        kube.wait(lambda: kube.get("deployment", CANARY), "another canary begins")
+        kube.wait(lambda: kube.get("deployment", CANARY) is None, "it is aborted")
+        removed = datetime.now(UTC)
+        kube.wait(lambda: (kube.condition(NAME) or {}).get("reason") == "RolledBack", "the status says so")
+        body = kube.get("modeldeployment", NAME) or {}
+        wait_for_requests(loads, 500)
+    failed_at = datetime.fromisoformat(body["status"]["lastFailure"]["time"])
+    late = (removed - failed_at).total_seconds()
+    sent = ", ".join(f"{load.requests} {load.name}" for load in loads)
+    measured(
+        f"canary with 1 and 2 pods next to 2: {shares[0]:.0%}, {shares[1]:.0%}; aborted after {late:.1f} s; "
+        f"{sent} requests, {sum(len(load.failures) for load in loads)} failed"
+    )
+    assert [load.failures for load in loads] == [[], []]
+    assert shares == [pytest.approx(1 / 3, abs=0.05), pytest.approx(1 / 2, abs=0.05)]
+    assert late < 10
+    assert _revision(kube) == template
+    assert "ModelNotFound" in body["status"]["rollout"]["canary"]["message"]
+    spec = {"models": good["spec"]["models"], "replicas": 1, "rollout": dict.fromkeys(("strategy", "canary"))}
+    kube.patch("modeldeployment", NAME, {"spec": spec})
+    kube.wait(lambda: (kube.condition(NAME) or {}).get("reason") == "Serving", "the spec is served")
+
+
+def _waits(kube: Kube, step: int) -> bool:
+    rollout = (kube.get("modeldeployment", NAME) or {}).get("status", {}).get("rollout") or {}
+    canary = rollout.get("canary") or {}
+    return (canary.get("phase"), canary.get("step")) == ("Paused", step)
+
+
+def _share(kube: Kube, client: Client) -> float:
+    """The share of new connections that reach the canary, by the pods' own counters.
+
+    Each has a request with two rows, as no other client sends.
+    """
+    (tensor,) = LINEAR["inputs"]
+    body = json.dumps({"inputs": [{**tensor, "shape": [2, 2], "data": [1.0, 2.0, 3.0, 4.0]}]})
+    before = _second_rows(kube)
+    for _ in range(CONNECTIONS):
+        answer = client.request("POST", f"/v2/models/{MODEL}/infer", body)
+        assert answer.status == 200, answer
+    counted = _second_rows(kube) - before
+    assert counted.total() == CONNECTIONS
+    return counted["canary"] / CONNECTIONS
+
+
+def _second_rows(kube: Kube) -> Counter[str]:
+    """By the track of the pods, how many more rows than requests there were."""
+    counted: Counter[str] = Counter()
+    for pod in kube.list("pods", f"{LABEL_DEPLOYMENT}={NAME}"):
+        if "deletionTimestamp" not in pod["metadata"]:
+            path = f"/api/v1/namespaces/{kube.namespace}/pods/http:{pod['metadata']['name']}:8002/proxy/metrics"
+            text = kube.run("get", "--raw", path, namespaced=False)
+            rows, requests = (
+                sum(int(value) for value in re.findall(rf"^{name}{{[^}}]*}} (\d+)", text, re.MULTILINE))
+                for name in ("nv_inference_count", "nv_inference_request_success")
+            )
+            counted[pod["metadata"]["labels"][LABEL_TRACK]] += rows - requests
+    return counted
 
 
 def test_a_quota_that_fits_exactly_does_not_stop_a_rollout(kube: Kube) -> None:

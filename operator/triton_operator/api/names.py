@@ -55,9 +55,15 @@ ANNOTATION_FAILED_REVISION = f"{GROUP}/failed-revision"
 ANNOTATION_RESTORED_REVISION = f"{GROUP}/restored-revision"
 """On the Deployment after a rollback: the ControllerRevisions that failed and that it runs instead."""
 
+ANNOTATION_CANARY = f"{GROUP}/canary"
+"""On the Deployment of a canary: its progress, see `reconcile.canary`."""
+ANNOTATION_CANARY_FAILURE = f"{GROUP}/canary-failure"
+"""On the Deployment after a canary was aborted, together with those of a rollback: why."""
+
 COMPONENT_SERVER = "server"
 COMPONENT_CACHE = "cache"
 TRACK_STABLE = "stable"
+TRACK_CANARY = "canary"
 
 PORT_HTTP = 8000
 PORT_GRPC = 8001
@@ -114,9 +120,24 @@ def child_labels(name: str) -> dict[str, str]:
     }
 
 
-def selector_labels(name: str) -> dict[str, str]:
+def selector_labels(name: str, track: str = TRACK_STABLE) -> dict[str, str]:
     """Labels that the Deployment, the Services and the policies use to select the serving pods of `name`."""
-    return {LABEL_DEPLOYMENT: name, LABEL_COMPONENT: COMPONENT_SERVER, LABEL_TRACK: TRACK_STABLE}
+    return {**all_tracks(name), LABEL_TRACK: track}
+
+
+def all_tracks(name: str) -> dict[str, str]:
+    """Labels that select the pods of a canary, too."""
+    return {LABEL_DEPLOYMENT: name, LABEL_COMPONENT: COMPONENT_SERVER}
+
+
+def serving_labels(name: str, *, with_canary: bool) -> dict[str, str]:
+    """Labels by which the Services, the budget and the policy select pods."""
+    return all_tracks(name) if with_canary else selector_labels(name)
+
+
+def canary_name(name: str) -> str:
+    """Name of the Deployment of a canary."""
+    return f"{name}-canary"
 
 
 def headless_service_name(name: str) -> str:

@@ -17,6 +17,7 @@ class Strategy(StrEnum):
     AUTO = "Auto"
     ROLLING_UPDATE = "RollingUpdate"
     RECREATE = "Recreate"
+    CANARY = "Canary"
 
 
 class RevisionPolicy(StrEnum):
@@ -26,11 +27,31 @@ class RevisionPolicy(StrEnum):
     LATEST = "Latest"
 
 
+class CanaryPause(Struct, frozen=True):
+    """How long a step lasts after all pods of the canary are ready; None until a person resumes it."""
+
+    seconds: int | None = None
+
+
+class CanaryStep(Struct, frozen=True):
+    """A share of the traffic in percent; 100, only in the last step, gives the new revision to all pods."""
+
+    weight: int
+    pause: CanaryPause = CanaryPause()
+
+
+class Canary(Struct, frozen=True):
+    """The steps of a canary; `resumed` names the step, `<revision>/<number>`, that a person has resumed last."""
+
+    steps: tuple[CanaryStep, ...]
+    resumed: str | None = None
+
+
 class Rollout(Struct, frozen=True):
     """The rollout of a changed pod template.
 
     `max_surge` and `max_unavailable` are numbers of pods or percentages of the replicas, and belong to RollingUpdate.
-    `restarted_at` is RFC 3339; a changed value replaces all pods once.
+    `restarted_at` is RFC 3339; a changed value replaces all pods once. `canary` belongs to the strategy Canary.
     """
 
     strategy: Strategy = Strategy.AUTO
@@ -42,3 +63,4 @@ class Rollout(Struct, frozen=True):
     revision_history_limit: int | None = None
     revision_policy: RevisionPolicy = RevisionPolicy.PINNED
     restarted_at: str | None = None
+    canary: Canary | None = None

@@ -172,6 +172,26 @@ class Rollback(Struct, frozen=True):
     message: str = ""
 
 
+class CanaryPhase(StrEnum):
+    """The state of a canary; Paused waits for a person, Skipped means that all pods are replaced without one."""
+
+    PROGRESSING = "Progressing"
+    PAUSED = "Paused"
+    PROMOTING = "Promoting"
+    ABORTED = "Aborted"
+    SKIPPED = "Skipped"
+
+
+class CanaryStatus(Struct, frozen=True):
+    """A canary: the ControllerRevision that it tries, the number of its step, and its actual share in percent."""
+
+    phase: CanaryPhase
+    revision: str = ""
+    step: int = 0
+    weight: int = 0
+    message: str = ""
+
+
 class RolloutStatus(Struct, frozen=True):
     """A rollout that has not finished; `message` reports why it uses this method, "" if the spec requests it.
 
@@ -181,6 +201,7 @@ class RolloutStatus(Struct, frozen=True):
     method: RolloutMethod | None = None
     message: str = ""
     rollback: Rollback | None = None
+    canary: CanaryStatus | None = None
 
 
 class UpgradeState(StrEnum):

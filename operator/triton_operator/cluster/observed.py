@@ -68,7 +68,9 @@ class DeploymentState(Record, frozen=True, kw_only=True):
 
     `scaled_by` is the field manager that set it through `/scale`, as every autoscaler does; "" without one.
     `replaces_in_place`: by its strategy, an old pod stops before a new one starts.
-    `failed_revision` and `restored_revision` are the annotations of a rollback, "" without one.
+    `failed_revision` and `restored_revision` are the annotations of a rollback, "" without one; with the annotation
+    `canary_failure`, a canary was aborted. `canary` is the progress of a canary, and `template_revision` the revision
+    label of the pod template.
     """
 
     generation: int
@@ -78,6 +80,9 @@ class DeploymentState(Record, frozen=True, kw_only=True):
     replaces_in_place: bool = False
     failed_revision: str = ""
     restored_revision: str = ""
+    canary_failure: str = ""
+    canary: str = ""
+    template_revision: str = ""
     observed_generation: int = 0
     current_replicas: int = 0
     updated_replicas: int = 0

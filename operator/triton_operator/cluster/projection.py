@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from triton_operator.api.names import (
+    ANNOTATION_CANARY,
+    ANNOTATION_CANARY_FAILURE,
     ANNOTATION_FAILED_REVISION,
     ANNOTATION_RESTORED_REVISION,
     LABEL_DEPLOYMENT,
+    LABEL_REVISION,
     MANAGER,
     SCALE_MANAGER,
     content_hash,
@@ -168,6 +171,9 @@ def _state(kind: Kind, stored: StoredChild) -> State | None:
                 replaces_in_place=spec.strategy.replaces_in_place,
                 failed_revision=stored.metadata.annotations.get(ANNOTATION_FAILED_REVISION, ""),
                 restored_revision=stored.metadata.annotations.get(ANNOTATION_RESTORED_REVISION, ""),
+                canary_failure=stored.metadata.annotations.get(ANNOTATION_CANARY_FAILURE, ""),
+                canary=stored.metadata.annotations.get(ANNOTATION_CANARY, ""),
+                template_revision=spec.template.metadata.labels.get(LABEL_REVISION, ""),
                 observed_generation=status.observed_generation,
                 current_replicas=status.replicas,
                 updated_replicas=status.updated_replicas,

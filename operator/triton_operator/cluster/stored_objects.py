@@ -210,10 +210,23 @@ class StoredStrategy(Stored):
         return self.type == "Recreate" or str(surge) in {"0", "0%"}
 
 
+class StoredTemplateMetadata(Stored):
+    """`spec.template.metadata` of a Deployment."""
+
+    labels: dict[str, str] = {}
+
+
+class StoredTemplate(Stored):
+    """`spec.template` of a Deployment."""
+
+    metadata: StoredTemplateMetadata = msgspec.field(default_factory=StoredTemplateMetadata)
+
+
 class StoredDeploymentSpec(Stored):
     """`spec` of a Deployment."""
 
     replicas: int = 1
+    template: StoredTemplate = msgspec.field(default_factory=StoredTemplate)
     strategy: StoredStrategy = msgspec.field(default_factory=StoredStrategy)
 
 

@@ -79,7 +79,7 @@ class ChildReconciler:
         restored = await self._edits.find(plan, memory.applied, observed)
         executor = Executor(self._cluster, self._cache, memory, key, observed.deployment.metadata.uid)
         failures = await executor.execute(plan, [*([failed] if failed else []), *refused])
-        await self._notifier.notify(plan, failures, observed.pods)
+        await self._notifier.notify(plan, failures, observed.serving_pods)
         await self._edits.report(restored, failures, observed)
         return ChildrenResult(
             _summarize(desired, failures, key),
@@ -103,6 +103,7 @@ class ChildReconciler:
             room=before.room,
             has_turn=before.has_turn,
             rollback=before.rollback,
+            canary=before.canary,
         )
 
 

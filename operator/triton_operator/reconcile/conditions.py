@@ -13,7 +13,7 @@ from triton_operator.api.status import Truth
 from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.exposed import judge_exposed
 from triton_operator.reconcile.judged_control import JudgedControl
-from triton_operator.reconcile.pods import is_prepared
+from triton_operator.reconcile.pods import is_prepared, is_ready
 from triton_operator.reconcile.privacy_controls import summarize
 from triton_operator.reconcile.readiness import Verdict, judge_cache, judge_equal_models, judge_ready
 from triton_operator.reconcile.scaling import judge_scaling
@@ -46,7 +46,8 @@ def judge_all(assessment: Assessment, controls: Sequence[JudgedControl]) -> dict
 
 
 def _available(assessment: Assessment) -> Verdict:
-    serving = assessment.state.available_replicas if assessment.state else 0
+    canary = sum(is_ready(pod) and not pod.deleting for pod in assessment.observed.canary_pods)
+    serving = (assessment.state.available_replicas if assessment.state else 0) + canary
     if serving:
         return Verdict(
             Truth.TRUE, Reason.AVAILABLE, f"{serving} {'replica serves' if serving == 1 else 'replicas serve'}"

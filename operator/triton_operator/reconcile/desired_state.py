@@ -13,6 +13,7 @@ from triton_operator.api.rollout import RevisionPolicy
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.cluster.observed import KINDS
 from triton_operator.cluster.protocol import Manifest
+from triton_operator.reconcile.canary_children import build_canary_children
 from triton_operator.reconcile.exposure import decide_exposure
 from triton_operator.reconcile.failed_writes import Blocked
 from triton_operator.reconcile.history import current_revision, older_revisions, revision_number
@@ -88,6 +89,7 @@ def _derive(
     revisions = (revision, current, *older_revisions(observed, current))
     policy = _policy(observed.deployment, revisions, proxy_inputs)
     manifests = _build_in_order(observed, revision, current, replicas, settings, policy)
+    manifests += build_canary_children(observed, revision, settings)
     return DesiredState(
         [*manifests, *_exposure(observed, revision)], replicas, revision.summary, is_outdated=is_outdated
     )
@@ -124,7 +126,7 @@ def _choose_revision(observed: ObservedState, current: Revision | None, settings
     if current is None or not current.is_rendered_from(deployment.spec):
         return render_new_revision(deployment, settings), False
     check_air_gap(deployment.spec)
-    if deployment.spec.rollout.revision_policy is not RevisionPolicy.LATEST or observed.rollback:
+    if deployment.spec.rollout.revision_policy is not RevisionPolicy.LATEST or observed.rollback or observed.canary:
         return current, False
     if observed.has_turn:
         newest = render_new_revision(deployment, settings)
@@ -194,6 +196,8 @@ def _build(
         cache=cache,
         policy=policy,
         older=older_revisions(observed, revision),
-        in_place=decide_in_place(observed, revision.summary),
+        in_place=decide_in_place(observed, revision.summary) or bool(observed.canary and observed.canary.in_place),
         rollback=observed.rollback.state if observed.rollback and is_kept else None,
+        canary_failed=observed.rollback is not None and observed.rollback.canary_failed,
+        with_canary=observed.may_have_canary,
     )

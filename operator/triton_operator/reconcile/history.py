@@ -26,8 +26,12 @@ class PastRevision(NamedTuple):
 
 
 def current_revision(observed: ObservedState) -> Revision | None:
-    """The newest revision in the cluster, or the one to which it was rolled back; invalid content is skipped."""
-    restored = observed.rollback.state.restored_revision if observed.rollback else ""
+    """The newest revision in the cluster, or that of the stable pods after a rollback or next to a canary.
+
+    Invalid content is skipped.
+    """
+    restored = observed.canary.stable if observed.canary else ""
+    restored = restored or (observed.rollback.state.restored_revision if observed.rollback else "")
     for child, state in _newest_first(observed):
         if restored and child.name != restored:
             continue
@@ -52,6 +56,15 @@ def find_revision(observed: ObservedState, name: str) -> Revision | None:
         if child.name == name:
             with contextlib.suppress(msgspec.DecodeError):
                 return decode_revision(state.data)
+    return None
+
+
+def find_template(observed: ObservedState, template_hash: str) -> tuple[str, Revision] | None:
+    """The newest revision with these pods, and the name of its object."""
+    for child, state in _newest_first(observed):
+        with contextlib.suppress(msgspec.DecodeError):
+            if summarize_revision(state.data).template_hash == template_hash:
+                return child.name, decode_revision(state.data)
     return None
 
 
@@ -103,7 +116,7 @@ def reachable_revision(observed: ObservedState, current: RevisionSummary | None)
 
 def kept_for_rollback(observed: ObservedState, current: str) -> frozenset[ChildId]:
     """The newest revisions other than `current` (an object name), all with pods, and what these and `current` mount."""
-    past, with_pods = past_revisions(observed), revisions_of_pods(observed.pods)
+    past, with_pods = past_revisions(observed), revisions_of_pods(observed.serving_pods)
     others = [revision for revision in past if revision.name != current]
     limit, needed = old_revisions(observed.deployment.spec), _needed_for_rollback(observed)
     kept = [

@@ -12,7 +12,7 @@ from triton_operator.cluster.observed import Child, ChildId, OtherAutoscaler
 from triton_operator.reconcile.caching import Caching
 from triton_operator.reconcile.exposure import ExposureDecision, decide_exposure
 from triton_operator.reconcile.failed_writes import FailedWrite
-from triton_operator.reconcile.observed_state import ObservedState, StandingRollback
+from triton_operator.reconcile.observed_state import ObservedState, StandingCanary, StandingRollback
 from triton_operator.reconcile.pods import revisions_of_pods
 from triton_operator.reconcile.replicas import ReplicaDecision, decide_replicas
 from triton_operator.reconcile.rollout import decide_in_place
@@ -53,7 +53,7 @@ class PlanInput(NamedTuple):
     """Everything that a plan depends on; equal inputs lead to equal plans.
 
     `older` are the hashes of older revisions that still have pods, `upgrades`: it is the turn of an outdated one.
-    `rollback` is what the pods run instead of the newest revision.
+    `rollback` is what the pods run instead of the newest revision, `canary` what runs next to them.
     """
 
     deployment: ModelDeployment
@@ -66,6 +66,8 @@ class PlanInput(NamedTuple):
     exposure: ExposureDecision | None
     upgrades: bool = False
     rollback: StandingRollback | None = None
+    canary: StandingCanary | None = None
+    may_have_canary: bool = False
 
 
 class Converged(NamedTuple):
@@ -130,6 +132,8 @@ def plan_input(observed: ObservedState, proxy: ProxyInputs, revision: RevisionSu
         exposure,
         upgrades,
         observed.rollback,
+        observed.canary,
+        observed.may_have_canary,
     )
 
 

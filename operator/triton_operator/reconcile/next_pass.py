@@ -59,6 +59,8 @@ def _delays(observed: ObservedState) -> Iterator[timedelta]:
         yield HELD_HOST_INTERVAL
     if room := observed.room.changes_in(observed.now):
         yield room
+    if observed.due:
+        yield max(observed.due - observed.now, timedelta(0))
     spec = observed.deployment.spec
     if any(references(spec)) or needs_cluster_keys(spec):
         yield POLICY_INPUTS_INTERVAL

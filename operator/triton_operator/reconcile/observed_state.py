@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from triton_operator.api.adoption import Adopt
-from triton_operator.api.names import CA_CONFIG_MAP, selector_labels
+from triton_operator.api.names import CA_CONFIG_MAP, LABEL_TRACK, TRACK_CANARY, canary_name, selector_labels
 from triton_operator.api.network_probe import NetworkProbe
-from triton_operator.api.spec import ModelDeployment
-from triton_operator.api.status import Rollback, Status
+from triton_operator.api.rollout import Strategy
+from triton_operator.api.spec import ModelDeployment, Spec
+from triton_operator.api.status import CanaryPhase, Rollback, Status
 from triton_operator.cluster.exposure_facts import NO_FACTS, ExposureFacts
 from triton_operator.cluster.object_cache import Snapshot
 from triton_operator.cluster.observed import (
@@ -34,6 +35,7 @@ from triton_operator.reconcile.caching import Caching, decide_caching
 from triton_operator.reconcile.pods import created_at, is_stuck, waits_for_image
 from triton_operator.reconcile.room import NOTHING_SEEN, Room
 from triton_operator.reconcile.times import parse_time
+from triton_operator.resources.revision import Revision
 
 _SHARED = (Kind.CONFIG_MAP, CA_CONFIG_MAP)
 """Shared by all deployments; it is observed as a child only if somebody adds the operator's label."""
@@ -45,11 +47,32 @@ PENDING_GRACE = timedelta(seconds=5)
 class StandingRollback(NamedTuple):
     """A rollback in the cluster; `is_of_spec`: the spec is still the one whose revision failed.
 
-    Otherwise, it lasts only until the revision of the new spec can be applied.
+    Otherwise, it lasts only until the revision of the new spec can be applied. `canary_failed`: a canary was aborted.
     """
 
     state: Rollback
     is_of_spec: bool
+    canary_failed: bool = False
+
+
+class StandingCanary(NamedTuple):
+    """A canary that runs or is about to: the Deployment to apply, see `canary_decision`.
+
+    `stable` is the name of the revision of the stable pods, "" if they change to that of the canary. `spec` is what the
+    user requests, None if all pods are to run it. `revision` is that of the canary, None if it is not rendered yet, and
+    `name` is that of its object. `in_place`: the canary serves while stable pods are replaced one by one.
+    """
+
+    phase: CanaryPhase
+    stable: str
+    spec: Spec | None
+    name: str
+    revision: Revision | None
+    replicas: int
+    step: int
+    progress: str
+    message: str = ""
+    in_place: bool = False
 
 
 class ObservedState(NamedTuple):
@@ -64,6 +87,8 @@ class ObservedState(NamedTuple):
     `orphans` are objects with the operator's label and no owner, or a deleted one, which `adoption` judges,
     `is_outdated`: with the revision policy Latest, the running operator renders the pods differently, and
     `has_turn`: it may apply them now (`upgrades`).
+    `canary_pods` are those of the Deployment `<name>-canary`, `canary` is what they are to be, and `why_no_canary` why
+    all pods are replaced without one, see `canary_decision`; `due` is when to decide about it again.
     `rollback` is what the pods run instead of the newest revision, and `deployment` then has the spec of these pods;
     `why_no_rollback` is why there is none although the newest revision failed, see `rollback`.
     """
@@ -87,6 +112,27 @@ class ObservedState(NamedTuple):
     has_turn: bool = False
     rollback: StandingRollback | None = None
     why_no_rollback: str = ""
+    canary_pods: tuple[Pod, ...] = ()
+    canary: StandingCanary | None = None
+    why_no_canary: str = ""
+    due: datetime | None = None
+
+    @property
+    def serving_pods(self) -> tuple[Pod, ...]:
+        """The pods of both Deployments."""
+        return (*self.pods, *self.canary_pods)
+
+    @property
+    def canary_state(self) -> DeploymentState | None:
+        """What the Deployment of the canary reports."""
+        child = self.children.get((Kind.DEPLOYMENT, canary_name(self.deployment.metadata.name)))
+        return child.state if child and isinstance(child.state, DeploymentState) else None
+
+    @property
+    def may_have_canary(self) -> bool:
+        """Whether there are, or may soon be, pods of a canary, which the Services and the policies have to select."""
+        is_wanted = self.deployment.spec.rollout.strategy is Strategy.CANARY
+        return is_wanted or self.canary_state is not None or bool(self.canary_pods)
 
     @property
     def deployment_child(self) -> Child | None:
@@ -119,7 +165,7 @@ def observe(
         deployment=deployment,
         status=snapshot.record.status if snapshot.record else None,
         children=children,
-        pods=tuple(pod for pod in snapshot.pods if not pod.job),
+        pods=tuple(pod for pod in snapshot.pods if not (pod.job or _is_canary(pod))),
         now=now,
         cache_pods=tuple(pod for pod in snapshot.pods if pod.job),
         caching=decide_caching(deployment, children, now),
@@ -127,7 +173,12 @@ def observe(
         network_probe=snapshot.network_probe,
         orphans=_orphans(snapshot, children) if deployment.spec.adopt is Adopt.MATCHING else {},
         exposure=snapshot.exposure,
+        canary_pods=tuple(pod for pod in snapshot.pods if not pod.job and _is_canary(pod)),
     )
+
+
+def _is_canary(pod: Pod) -> bool:
+    return pod.labels.get(LABEL_TRACK) == TRACK_CANARY
 
 
 def _orphans(snapshot: Snapshot, children: Mapping[ChildId, Child]) -> dict[ChildId, Child]:
@@ -161,7 +212,7 @@ async def read_events(cluster: Cluster, observed: ObservedState) -> dict[str, tu
 
 def find_stuck(observed: ObservedState) -> dict[str, datetime]:
     """Uids of stuck pods and of Jobs without a pod, and since when they exist."""
-    all_pods = (*observed.pods, *observed.cache_pods)
+    all_pods = (*observed.serving_pods, *observed.cache_pods)
     pods = {pod.uid: created_at(pod) for pod in all_pods if is_stuck(pod)}
     if observed.deployment.spec.image_pull_secrets:  # Only an Event reports that one of them is missing.
         pods |= {pod.uid: created_at(pod) for pod in all_pods if not pod.deleting and waits_for_image(pod)}

@@ -191,7 +191,8 @@ def _plan_pruning(desired: DesiredState, observed: ObservedState) -> list[Action
     """Delete children that are neither desired nor kept for a rollback."""
     if desired.spec_error:
         return []
-    ids = {identity(manifest) for manifest in desired.manifests}
+    # In the order of the manifests, because the revision of the stable pods is the first one.
+    ids = dict.fromkeys(identity(manifest) for manifest in desired.manifests)
     superfluous = [child for child_id, child in observed.children.items() if child_id not in ids and not child.deleting]
     if not superfluous:
         return []

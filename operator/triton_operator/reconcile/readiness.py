@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from triton_operator.api.conditions import Reason
-from triton_operator.api.status import RolloutMethod, Truth
+from triton_operator.api.status import CanaryPhase, RolloutMethod, Truth
 from triton_operator.cluster.observed import ObservedCondition
 from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.messages import join
@@ -48,6 +48,15 @@ def judge_ready(assessment: Assessment) -> Verdict:
         return Verdict(Truth.TRUE, Reason.ROLLED_BACK, join(rollback.state.message, restored, remedy))
     paused = "spec.rollout.paused is set, so pods stay as they are" if _is_paused(assessment) else ""
     return Verdict(Truth.TRUE, Reason.SERVING, join(f"{pods} every model loaded", paused))
+
+
+def _make_sure_no_canary_runs(assessment: Assessment) -> Verdict | None:
+    """All stable replicas serve, but not the revision that the spec requests."""
+    canary = assessment.rollout.canary if assessment.rollout else None
+    if canary is None or canary.phase is CanaryPhase.ABORTED:
+        return None
+    reason = Reason.ROLLOUT_PAUSED if _is_paused(assessment) else Reason.ROLLING_OUT
+    return Verdict(Truth.FALSE, reason, f"canary: {canary.message}")
 
 
 def _with_rollback(verdict: Verdict, assessment: Assessment) -> Verdict:
@@ -234,6 +243,7 @@ _CHECKS: tuple[Callable[[Assessment], Verdict | None], ...] = (
     _make_sure_the_rollout_is_not_paused,
     _make_sure_the_rollout_makes_progress,
     _make_sure_all_are_ready,
+    _make_sure_no_canary_runs,
     judge_equal_models,
 )
 

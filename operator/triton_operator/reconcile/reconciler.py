@@ -21,6 +21,7 @@ from triton_operator.cluster.object_cache import ObjectCache, Snapshot
 from triton_operator.cluster.observed import Key
 from triton_operator.cluster.protocol import Cluster
 from triton_operator.reconcile.assessment import assess
+from triton_operator.reconcile.canary_decision import with_canary
 from triton_operator.reconcile.certificate_caches import CertificateCaches, IssuerContext
 from triton_operator.reconcile.certificates import NEVER, CertificateStep
 from triton_operator.reconcile.children import ChildReconciler, ChildrenResult
@@ -116,7 +117,8 @@ class Reconciler:
         snapshot = self._cache.snapshot(key, self._clock())
         observed = await self._add_events(self._observe(snapshot, deployment, memory))
         memory.room = next_room(observed, result.revision)
-        observed = observed._replace(room=memory.room)
+        # The writes have begun a rollout without a canary, after which its cause cannot be seen any more.
+        observed = observed._replace(room=memory.room, why_no_canary=before.why_no_canary)
         status = derive_status(assess(observed, result.blocked, result.revision))
         await self._update_status(key, observed, status)
         if observed.status is None or observed.status.upgrade != status.upgrade:
@@ -141,12 +143,14 @@ class Reconciler:
 
     def _observe(self, snapshot: Snapshot, deployment: ModelDeployment, memory: Memory) -> ObservedState:
         observed = observe(snapshot, deployment, memory.applied_uids(), self._clock())
-        return with_rollback(
-            observed._replace(
-                other_autoscalers=memory.other_autoscalers,
-                room=memory.room,
-                is_outdated=memory.is_outdated,
-                has_turn=memory.has_turn,
+        return with_canary(
+            with_rollback(
+                observed._replace(
+                    other_autoscalers=memory.other_autoscalers,
+                    room=memory.room,
+                    is_outdated=memory.is_outdated,
+                    has_turn=memory.has_turn,
+                )
             )
         )
 

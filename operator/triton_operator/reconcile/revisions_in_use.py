@@ -33,7 +33,7 @@ def revisions_in_use(assessment: Assessment) -> RevisionsInUse:
     current = assessment.revision
     if current:
         known[current.template_hash] = current
-    pods = [pod for pod in assessment.observed.pods if not (pod.deleting or is_over(pod))]
+    pods = [pod for pod in assessment.observed.serving_pods if not (pod.deleting or is_over(pod))]
     hashes = dict.fromkeys([*([current.template_hash] if current else []), *(pod.revision for pod in pods)])
     return RevisionsInUse(
         tuple(known[each] for each in hashes if each in known),

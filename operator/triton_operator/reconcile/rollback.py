@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from triton_operator.api.conditions import READY
+from triton_operator.api.rollout import Strategy
 from triton_operator.api.spec import Spec
 from triton_operator.api.status import Rollback, Truth
 from triton_operator.reconcile.caching import decide_caching
@@ -67,12 +68,18 @@ def _decide(observed: ObservedState) -> _Decision:
 def _continue(observed: ObservedState, rollback: Rollback, *, is_of_spec: bool) -> _Decision:
     """A rollback in the cluster ends if the user no longer wants one, or if its pods cannot be applied any more."""
     if is_of_spec:
-        if not observed.deployment.spec.rollout.rollback_on_failure:
+        if not _is_wanted(observed):
             return _Decision()
         return _return_to(observed, rollback)
     if find_revision(observed, rollback.restored_revision) is None:
         return _Decision()
     return _Decision(StandingRollback(_described(observed, rollback), is_of_spec=False))
+
+
+def _is_wanted(observed: ObservedState) -> bool:
+    rollout, state = observed.deployment.spec.rollout, observed.deployment_state
+    canary_failed = state is not None and state.canary_failure
+    return rollout.strategy is Strategy.CANARY if canary_failed else rollout.rollback_on_failure
 
 
 def _begin(observed: ObservedState, failed: str) -> _Decision:
@@ -97,7 +104,10 @@ def _return_to(observed: ObservedState, rollback: Rollback) -> _Decision:
             why_not=f"the revision {name} has different values of fields that protect data; to see them, run: "
             f"tritonctl rollout undo {observed.deployment.metadata.name} --dry-run"
         )
-    return _Decision(StandingRollback(_described(observed, rollback), is_of_spec=True), restored)
+    state = observed.deployment_state
+    canary_failed = state is not None and state.failed_revision == rollback.failed_revision and state.canary_failure
+    standing = StandingRollback(_described(observed, rollback), is_of_spec=True, canary_failed=bool(canary_failed))
+    return _Decision(standing, restored)
 
 
 def _has_failed(observed: ObservedState, newest: Revision) -> bool:
@@ -132,7 +142,9 @@ def _last_ready(observed: ObservedState, failed: str) -> str:
 
 def _described(observed: ObservedState, rollback: Rollback) -> Rollback:
     """With the cause, as it was reported when the rollback began."""
-    status = observed.status
+    status, state = observed.status, observed.deployment_state
+    if state and state.canary_failure and state.failed_revision == rollback.failed_revision:
+        return msgspec.structs.replace(rollback, message=clip(state.canary_failure))
     known = status.rollout.rollback if status and status.rollout else None
     if known and msgspec.structs.replace(known, message="") == rollback:
         return known

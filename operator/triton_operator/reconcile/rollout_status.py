@@ -6,17 +6,19 @@ import msgspec
 
 from triton_operator.api.rollout import Strategy
 from triton_operator.api.status import RolloutMethod, RolloutStatus
+from triton_operator.reconcile.canary_status import derive_canary
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.rollout import NoRoom, find_no_room, is_unfinished
 from triton_operator.resources.revision import RevisionSummary
 
 
 def derive_rollout(observed: ObservedState, current: RevisionSummary | None) -> RolloutStatus | None:
-    """The rollout to the revision `current`, and the rollback to it; None if there is neither."""
-    rollout = _derive_unfinished(observed, current)
-    if observed.rollback is None:
+    """The rollout to the revision `current`, the rollback to it, and the canary next to it; None if there is none."""
+    rollout, canary = _derive_unfinished(observed, current), derive_canary(observed)
+    if observed.rollback is None and canary is None:
         return rollout
-    return msgspec.structs.replace(rollout or RolloutStatus(), rollback=observed.rollback.state)
+    rollback = observed.rollback.state if observed.rollback else None
+    return msgspec.structs.replace(rollout or RolloutStatus(), rollback=rollback, canary=canary)
 
 
 def _derive_unfinished(observed: ObservedState, current: RevisionSummary | None) -> RolloutStatus | None:

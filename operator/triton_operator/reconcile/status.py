@@ -80,7 +80,7 @@ def _revisions(assessment: Assessment) -> tuple[RevisionStatus, ...]:
     found: dict[str, RevisionStatus] = {}
     for past in past_revisions(assessment.observed):
         template = past.summary.template_hash
-        pods = [pod for pod in assessment.observed.pods if pod.revision == template and not pod.deleting]
+        pods = [pod for pod in assessment.observed.serving_pods if pod.revision == template and not pod.deleting]
         if template in found or not (pods or template == current):
             continue
         found[template] = RevisionStatus(
@@ -118,7 +118,7 @@ def _last_failure(assessment: Assessment) -> Failure | None:
     previous = assessment.observed.status
     known = previous.last_failure if previous else None
     spec = assessment.observed.deployment.spec
-    pods = (*assessment.observed.pods, *assessment.observed.cache_pods)
+    pods = (*assessment.observed.serving_pods, *assessment.observed.cache_pods)
     seen = [failure for pod in pods for failure in _failures(pod, spec)]
     return max([*seen, *([known] if known else [])], key=lambda failure: failure.time, default=None)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from triton_operator.api.conditions import READY, Reason
-from triton_operator.api.status import Condition, Rollback, RolloutMethod, Status, Truth
+from triton_operator.api.status import CanaryPhase, CanaryStatus, Condition, Rollback, RolloutMethod, Status, Truth
 
 _QUIET = frozenset({Reason.ROLLING_OUT, Reason.ROLLOUT_PAUSED, Reason.CACHING, Reason.SUSPENDED, Reason.SCALED_TO_ZERO})
 """Reasons that the user requested, so they are not warnings."""
@@ -27,7 +27,7 @@ def events_for(old: Status | None, new: Status) -> list[NewEvent]:
 
     Of the conditions, only Ready counts, because it has the reason of the first failure, Accepted included.
     """
-    return [*_of_rollout(old, new), *_of_rollback(old, new), *_of_ready(old, new)]
+    return [*_of_rollout(old, new), *_of_canary(old, new), *_of_rollback(old, new), *_of_ready(old, new)]
 
 
 def _of_rollout(old: Status | None, new: Status) -> list[NewEvent]:
@@ -38,10 +38,24 @@ def _of_rollout(old: Status | None, new: Status) -> list[NewEvent]:
     return [NewEvent("Normal", Reason.REPLACING_IN_PLACE, message)] if message else []
 
 
+def _of_canary(old: Status | None, new: Status) -> list[NewEvent]:
+    """The phase of a canary has changed."""
+    before, after = _canary(old), _canary(new)
+    if after is None or (before and (before.phase, before.revision) == (after.phase, after.revision)):
+        return []
+    kind = "Warning" if after.phase is CanaryPhase.ABORTED else "Normal"
+    return [NewEvent(kind, f"Canary{after.phase}", after.message)]
+
+
+def _canary(status: Status | None) -> CanaryStatus | None:
+    return status.rollout.canary if status and status.rollout else None
+
+
 def _of_rollback(old: Status | None, new: Status) -> list[NewEvent]:
     """The operator returns to an earlier revision."""
     rollback = _rollback(new)
-    if rollback is None or _rollback(old) == rollback:
+    canary = _canary(new)
+    if rollback is None or _rollback(old) == rollback or (canary and canary.phase is CanaryPhase.ABORTED):
         return []
     message = f"{rollback.message}; the operator returns to revision {rollback.restored_revision}"
     return [NewEvent("Warning", Reason.ROLLED_BACK, message)]

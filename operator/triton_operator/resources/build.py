@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from triton_operator.api.privacy import TLSMode
+from triton_operator.api.rollout import Strategy
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.api.status import Rollback
 from triton_operator.resources.air_gap import check_air_gap
@@ -46,7 +47,10 @@ def render(deployment: ModelDeployment, settings: Settings, proxy_inputs: ProxyI
     cache = build_cache(deployment, first_generation(deployment), settings.operator_image)
     policy = build_proxy_policy(deployment, proxy_inputs) if terminates_tls(deployment.spec) else None
     replicas = first_replicas(deployment)
-    children = build_children(deployment, revision, number=1, replicas=replicas, cache=cache, policy=policy)
+    with_canary = deployment.spec.rollout.strategy is Strategy.CANARY
+    children = build_children(
+        deployment, revision, number=1, replicas=replicas, cache=cache, policy=policy, with_canary=with_canary
+    )
     return [*children, *build_exposure(deployment, with_tls=revision.terminates_tls)]
 
 
@@ -67,6 +71,8 @@ def build_children(  # noqa: PLR0913 -- everything that decides about children
     older: Sequence[Revision] = (),
     in_place: bool = False,
     rollback: Rollback | None = None,
+    canary_failed: bool = False,
+    with_canary: bool = False,
 ) -> list[Manifest]:
     """Every child but those of `spec.exposure`, in the order of creation: what pods need comes before the Deployment.
 
@@ -74,7 +80,8 @@ def build_children(  # noqa: PLR0913 -- everything that decides about children
     `policy` is that of the sidecar `proxy`; if it is None, for example because a key in the spec cannot be used, the
     proxy's ConfigMap is not part of the result. `older` are the revisions that still have pods. Their ports and the
     policy of their proxy stay in the result, so that changing the TLS mode causes no outage. `in_place`: the strategy
-    Auto stops an old pod before it starts a new one. `rollback`: the revision is not that of the spec.
+    Auto stops an old pod before it starts a new one. `rollback`: the revision is not that of the spec, with
+    `canary_failed` because of its canary. `with_canary`: there may be pods of a canary.
     """
     spec = deployment.spec
     revisions = [revision, *older]
@@ -91,16 +98,18 @@ def build_children(  # noqa: PLR0913 -- everything that decides about children
         children.append(build_proxy_config(deployment, policy))
     if spec.privacy.profile.is_private:
         # Created before the pods, so that no pod runs without its policy.
-        children.append(build_network_policy(deployment, ports))
+        children.append(build_network_policy(deployment, ports, with_canary=with_canary))
     children += [
-        build_service(deployment, ports),
-        build_headless_service(deployment, ports),
-        build_deployment(deployment, revision, replicas, in_place=in_place, rollback=rollback),
+        build_service(deployment, ports, with_canary=with_canary),
+        build_headless_service(deployment, ports, with_canary=with_canary),
+        build_deployment(
+            deployment, revision, replicas, in_place=in_place, rollback=rollback, canary_failed=canary_failed
+        ),
     ]
     if spec.autoscaling and not spec.suspend:
         children.append(build_autoscaler(deployment, spec.autoscaling))
     if _may_have_several_pods(deployment):
-        children.append(build_disruption_budget(deployment))
+        children.append(build_disruption_budget(deployment, with_canary=with_canary))
     return children
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from triton_operator.api.names import ANNOTATION_FAILED_REVISION, ANNOTATION_RESTORED_REVISION, selector_labels
+from triton_operator.api.names import (
+    ANNOTATION_CANARY_FAILURE,
+    ANNOTATION_FAILED_REVISION,
+    ANNOTATION_RESTORED_REVISION,
+    selector_labels,
+)
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.api.status import Rollback
 from triton_operator.resources.metadata import Manifest, child_metadata
@@ -17,10 +22,11 @@ def build_deployment(
     *,
     in_place: bool = False,
     rollback: Rollback | None = None,
+    canary_failed: bool = False,
 ) -> Manifest:
     """The Deployment; if `replicas` is None, their owner (an autoscaler) sets them. `in_place`: see `rollout`.
 
-    `rollback` is recorded in annotations, in the same write as the pod template.
+    `rollback` is recorded in annotations, in the same write as the pod template; with `canary_failed`, its cause, too.
     """
     spec = {
         "selector": {"matchLabels": selector_labels(deployment.metadata.name)},
@@ -39,6 +45,8 @@ def build_deployment(
             ANNOTATION_FAILED_REVISION: rollback.failed_revision,
             ANNOTATION_RESTORED_REVISION: rollback.restored_revision,
         }
+        if canary_failed:
+            metadata["annotations"][ANNOTATION_CANARY_FAILURE] = rollback.message
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

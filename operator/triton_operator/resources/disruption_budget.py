@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from triton_operator.api.names import selector_labels
+from triton_operator.api.names import serving_labels
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.resources.metadata import Manifest, child_metadata
 
 
-def build_disruption_budget(deployment: ModelDeployment) -> Manifest:
+def build_disruption_budget(deployment: ModelDeployment, *, with_canary: bool = False) -> Manifest:
     """The deployment's budget."""
     return {
         "apiVersion": "policy/v1",
@@ -19,6 +19,6 @@ def build_disruption_budget(deployment: ModelDeployment) -> Manifest:
         "spec": {
             "maxUnavailable": 1,
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
-            "selector": {"matchLabels": selector_labels(deployment.metadata.name)},
+            "selector": {"matchLabels": serving_labels(deployment.metadata.name, with_canary=with_canary)},
         },
     }

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from triton_operator.api.names import PORT_METRICS, selector_labels
+from triton_operator.api.names import PORT_METRICS, serving_labels
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.resources.metadata import Manifest, child_metadata
 from triton_operator.resources.vault import vault_egress
 
 
-def build_network_policy(deployment: ModelDeployment, ports: Sequence[dict[str, Any]]) -> Manifest:
+def build_network_policy(
+    deployment: ModelDeployment, ports: Sequence[dict[str, Any]], *, with_canary: bool = False
+) -> Manifest:
     """The deployment's policy for these ports of the containers.
 
     Without a vault, it sets `egress: []`, so that the operator owns the field and reverts added rules.
@@ -25,7 +27,7 @@ def build_network_policy(deployment: ModelDeployment, ports: Sequence[dict[str, 
         "kind": "NetworkPolicy",
         "metadata": child_metadata(deployment, deployment.metadata.name),
         "spec": {
-            "podSelector": {"matchLabels": selector_labels(deployment.metadata.name)},
+            "podSelector": {"matchLabels": serving_labels(deployment.metadata.name, with_canary=with_canary)},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": _ingress(deployment, _ports(*(port["port"] for port in ports))),
             "egress": vault_egress(deployment.spec),

@@ -17,7 +17,7 @@ _NONE = frozenset({"0", "0%"})
 
 
 def build_strategy(spec: Spec, *, in_place: bool = False) -> Manifest:
-    """`strategy` of the Deployment; with `in_place`, Auto stops an old pod before it starts a new one."""
+    """`strategy` of the Deployment; with `in_place`, Auto and Canary stop an old pod before they start a new one."""
     rollout = spec.rollout
     if rollout.strategy is Strategy.RECREATE:
         return {"type": "Recreate"}

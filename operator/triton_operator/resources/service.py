@@ -21,7 +21,7 @@ from triton_operator.api.names import (
     PORT_HTTPS,
     PORT_METRICS,
     headless_service_name,
-    selector_labels,
+    serving_labels,
 )
 from triton_operator.api.service import Service, ServiceType, client_ports
 from triton_operator.api.spec import ModelDeployment, Spec
@@ -53,7 +53,9 @@ def ports_of_revisions(revisions: Iterable[Revision]) -> list[dict[str, Any]]:
     return list(ports.values())
 
 
-def build_service(deployment: ModelDeployment, ports: Sequence[dict[str, Any]]) -> Manifest:
+def build_service(
+    deployment: ModelDeployment, ports: Sequence[dict[str, Any]], *, with_canary: bool = False
+) -> Manifest:
     """The Service that clients use; `ports` are those of the containers."""
     service = deployment.spec.service
     metadata = child_metadata(deployment, deployment.metadata.name)
@@ -67,7 +69,7 @@ def build_service(deployment: ModelDeployment, ports: Sequence[dict[str, Any]]) 
         "metadata": metadata,
         "spec": {
             "type": service.type,
-            "selector": selector_labels(deployment.metadata.name),
+            "selector": serving_labels(deployment.metadata.name, with_canary=with_canary),
             "ports": [_client_port(service, port) for port in ports],
             "externalIPs": [],
             "publishNotReadyAddresses": False,
@@ -78,7 +80,9 @@ def build_service(deployment: ModelDeployment, ports: Sequence[dict[str, Any]]) 
     }
 
 
-def build_headless_service(deployment: ModelDeployment, ports: Sequence[dict[str, Any]]) -> Manifest:
+def build_headless_service(
+    deployment: ModelDeployment, ports: Sequence[dict[str, Any]], *, with_canary: bool = False
+) -> Manifest:
     """The headless Service: one DNS record per ready pod, with the metrics port for scrapers."""
     name = deployment.metadata.name
     return {
@@ -88,7 +92,7 @@ def build_headless_service(deployment: ModelDeployment, ports: Sequence[dict[str
         "spec": {
             "type": ServiceType.CLUSTER_IP,
             "clusterIP": "None",
-            "selector": selector_labels(name),
+            "selector": serving_labels(name, with_canary=with_canary),
             "ports": [*ports, _port("metrics", PORT_METRICS, "http")],
             "externalIPs": [],
             "publishNotReadyAddresses": False,

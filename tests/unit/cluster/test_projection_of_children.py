@@ -62,6 +62,7 @@ def test_a_deployment_reports_replicas_and_conditions() -> None:
         updated_replicas=1,
         ready_replicas=1,
         available_replicas=1,
+        template_revision="digits-0123456789",
         conditions=(
             ObservedCondition(type="Available", status="False", reason="MinimumReplicasUnavailable", message="1 of 2"),
         ),
@@ -72,7 +73,9 @@ def test_a_new_deployment_has_no_status_yet() -> None:
     """All counts are zero, and there is no failure."""
     stored = a_stored_deployment()
     del stored["status"]
-    assert project(stored).state == DeploymentState(generation=3, replicas=2, owns_replicas=False)
+    assert project(stored).state == DeploymentState(
+        generation=3, replicas=2, owns_replicas=False, template_revision="digits-0123456789"
+    )
 
 
 @pytest.mark.parametrize(

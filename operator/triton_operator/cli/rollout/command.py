@@ -1,7 +1,8 @@
 """`tritonctl rollout`: follow a rollout, list the revisions, return to one, pause and resume, and restart the pods.
 
 Input: an action and a deployment. Output: a line for each new reason until the deployment is Ready, a table, or what
-was changed. Pauses and restarts are fields of `spec.rollout`, so that they are visible in the object.
+was changed. Pauses, restarts and the step after which a canary continues are fields of `spec.rollout`, so that they are
+visible in the object.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from triton_operator.api.status import CanaryPhase
 from triton_operator.cli.failures import CommandFailedError, UsageError
 from triton_operator.cli.options import FIELD_MANAGER, Context, Kubeconfig, Name, Namespace, Output, kube_context
 from triton_operator.cli.rollout.undo_options import PrivacyChoice, UndoOptions
@@ -28,8 +30,8 @@ Examples:
   tritonctl rollout resume digits
   tritonctl rollout restart digits
 \b
-`undo` prints what it changes. It restores only fields that affect the pods, and keeps others, such as replicas and
-callers.
+`resume` also continues a canary that waits. `undo` prints what it changes. It restores only fields that affect the
+pods, and keeps others, such as replicas and callers.
 """
 
 
@@ -115,8 +117,24 @@ def _follow(deployments: Any, name: str, namespace: str, seconds: float) -> None
 def _change(deployments: Any, action: RolloutAction, name: str, namespace: str) -> None:
     fields, done = _fields(action, datetime.now(UTC))
     with spinner(f"changing {name}"):
+        if action is RolloutAction.RESUME and (step := _waiting_step(deployments.read(name, namespace))):
+            fields, done = fields | {"canary": {"resumed": step}}, f"resumed: the canary continues after {step}"
         changed = deployments.change(name, {"spec": {"rollout": fields}}, namespace)
     say(f"{changed['metadata']['namespace']}/{name} {done}")
+
+
+def _waiting_step(deployment: dict[str, Any]) -> str:
+    """The step of the canary that waits for a person, as `spec.rollout.canary.resumed` names it; "" without one.
+
+    A step that only `spec.rollout.paused` stops continues where it was.
+    """
+    from triton_operator.sdk.status import read_status
+
+    if deployment["spec"].get("rollout", {}).get("paused"):
+        return ""
+    rollout = read_status(deployment).rollout
+    canary = rollout.canary if rollout else None
+    return f"{canary.revision}/{canary.step}" if canary and canary.phase is CanaryPhase.PAUSED else ""
 
 
 def _fields(action: RolloutAction, now: datetime) -> tuple[dict[str, Any], str]:

@@ -21,7 +21,7 @@ def deployment(status: str, reason: str, *, stalled: bool = False, **more: Any) 
         {"type": "Stalled", "status": str(stalled), "reason": reason, "message": "a message"},
     ]
     metadata = {"name": "digits", "namespace": NAMESPACE, "uid": UID, "generation": 1}
-    return {"metadata": metadata, "status": {"observedGeneration": 1, "conditions": conditions, **more}}
+    return {"metadata": metadata, "spec": {}, "status": {"observedGeneration": 1, "conditions": conditions, **more}}
 
 
 def revision(number: int, template: str, uid: str = UID) -> dict[str, Any]:
@@ -49,8 +49,23 @@ def test_a_pause_is_a_field_of_the_spec(
     """Nothing else is sent, so other fields remain."""
     cluster.answer(deployment("True", "Serving"))
     assert tritonctl(capsys, "rollout", action, "digits") == (0, f"models/digits {done}\n", "")
-    assert cluster.bodies == [{"spec": {"rollout": fields}}]
-    assert cluster.requests[0].startswith("PATCH /apis/")
+    assert [body for body in cluster.bodies if body] == [{"spec": {"rollout": fields}}]
+    assert cluster.requests[-1].startswith("PATCH /apis/")
+
+
+def test_a_canary_that_waits_continues_after_its_step(capsys: pytest.CaptureFixture[str], cluster: FakeCluster) -> None:
+    """The field names the revision, so that it has no effect on the next canary."""
+    rollout = {"canary": {"phase": "Paused", "revision": "digits-0123456789", "step": 2}}
+    waiting = deployment("False", "RollingOut", rollout=rollout)
+    cluster.answer(waiting)
+    said = "models/digits resumed: the canary continues after digits-0123456789/2\n"
+    assert tritonctl(capsys, "rollout", "resume", "digits") == (0, said, "")
+    cluster.answer(waiting | {"spec": {"rollout": {"paused": True}}})
+    assert tritonctl(capsys, "rollout", "resume", "digits") == (0, "models/digits resumed\n", "")
+    assert [body for body in cluster.bodies if body] == [
+        {"spec": {"rollout": {"paused": False, "canary": {"resumed": "digits-0123456789/2"}}}},
+        {"spec": {"rollout": {"paused": False}}},
+    ]
 
 
 def test_a_restart_sets_the_current_time(capsys: pytest.CaptureFixture[str], cluster: FakeCluster) -> None:
