@@ -6,7 +6,7 @@ time limit of a test, and prints progress, which pytest would capture.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,12 +15,23 @@ from hack.images import build
 from hack.programs.catalogue import tools
 
 
-def build_before_tests(session: pytest.Session, folder: Path, *names: str, images: Sequence[str] = ()) -> None:
-    """Build programs (all if `names` is empty) and images, if the session includes a test of `folder`."""
+def build_before_tests(
+    session: pytest.Session,
+    folder: Path,
+    *names: str,
+    images: Sequence[str] = (),
+    others: Sequence[Callable[[], object]] = (),
+) -> None:
+    """Build programs (all if `names` is empty) and images, if the session includes a test of `folder`.
+
+    `others` provide what only these tests need.
+    """
     if session.config.option.collectonly or not any(item.path.is_relative_to(folder) for item in session.items):
         return
     capture = session.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         tools(*names)
+        for provide in others:
+            provide()
         if images:
             build(*images)

@@ -60,6 +60,11 @@ def from_http(url: str) -> Object:
     return fetched(http={"url": url, "sha256": "0" * 64})
 
 
+def through_proxy(url: str, proxy: str) -> Object:
+    """Return a spec with an archive that is downloaded through a proxy; without one if it is empty."""
+    return changed(from_http(f"{url}/v1.tar"), "prepare", {"httpProxy": {"url": proxy}})
+
+
 def with_vault(address: str) -> Object:
     """Return a spec whose models are decrypted with keys in this vault."""
     vault = {"address": address, "role": "reader", "key": "models"}
@@ -68,12 +73,17 @@ def with_vault(address: str) -> Object:
 
 
 def with_secret(name: str) -> list[Object]:
-    """Return specs that name a Secret for fetching, for all models or for one, pulling, TLS, decryption, variables."""
+    """Return specs that name a Secret for fetching, of all models, one or a proxy, pulling, TLS, keys, variables."""
     repository = {"s3": {"bucket": "models"}, "credentialsSecretRef": {"name": name}}
     models = [{"name": "digits", "modelRepository": repository}]
     return [
         fetched(**repository),
         {"models": models, "privacy": OPEN},
+        changed(
+            fetched(s3={"bucket": "models"}),
+            "prepare",
+            {"httpProxy": {"url": "http://proxy:3128", "credentialsSecretRef": {"name": name}}},
+        ),
         changed(MINIMAL, "imagePullSecrets", [{"name": name}]),
         changed(MINIMAL, "privacy", {"tls": {"mode": "Secret", "secretRef": {"name": name}}}),
         changed(
@@ -181,6 +191,7 @@ LIMITS: dict[str, tuple[Object, list[Object], list[Object], str]] = {
             from_s3("https://s3.example.com:9000"),
             from_http("https://models.example.com/v1.tar?key=abc"),
             with_vault("https://models.example.com"),
+            through_proxy("https://models.example.com", ""),
         ],
         [
             from_s3(),
@@ -191,6 +202,7 @@ LIMITS: dict[str, tuple[Object, list[Object], list[Object], str]] = {
             from_http("https://models.example.com:8443/v1.tar"),
             with_vault("https://models.example.com:8200"),
             with_vault("https://vault.example.com"),
+            through_proxy("https://models.example.com", "http://proxy.example.com:3128"),
         ],
         "does not allow connections to ",
     ),

@@ -25,6 +25,13 @@ def own(repository: dict[str, Any]) -> dict[str, Any]:
     return changed(MINIMAL, "models.0.modelRepository", repository)
 
 
+def proxied(base: dict[str, Any] | None = None, **proxy: Any) -> dict[str, Any]:
+    """Return a spec with an HTTP proxy for downloads."""
+    return (base or fetched(http=ARCHIVE)) | {
+        "prepare": {"httpProxy": {"url": "http://proxy.example.com:3128"} | proxy}
+    }
+
+
 # The spec, the field that the server names, and words of the reason.
 BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "a model's own repository is empty": (own({}), "models[0].modelRepository", "exactly one of"),
@@ -37,6 +44,32 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
         own({"pvc": {"claimName": "models", "path": "/../x"}}),
         "models[0].modelRepository.pvc.path",
         "no '..'",
+    ),
+    "proxy with a password": (
+        proxied(url="http://me:secret@proxy.example.com"),
+        "prepare.httpProxy.url",
+        "must not contain credentials",
+    ),
+    "proxy of another scheme": (
+        proxied(url="socks5://proxy.example.com"),
+        "prepare.httpProxy.url",
+        "must be http://HOST:PORT",
+    ),
+    "proxy for an image": (proxied(MINIMAL), "prepare.httpProxy", "has no effect"),
+    "Secret without a proxy": (
+        proxied(url="", credentialsSecretRef={"name": "proxy"}),
+        "prepare.httpProxy.credentialsSecretRef",
+        "has no effect without url",
+    ),
+    "list of servers in one text": (proxied(noProxy=["a.example,b.example"]), "prepare.httpProxy.noProxy[0]", "match"),
+    "proxy under AirGapped": (
+        proxied(
+            fetched(http=ARCHIVE, profile="AirGapped")
+            | {"cache": {"size": "1Gi", "egress": {"cidrs": ["10.0.0.0/8"]}}}
+            | {"verification": {"keys": [{"name": "a", "configMapRef": {"name": "a", "key": "a.pub"}}]}}
+        ),
+        "prepare.httpProxy.url",
+        "a proxy connects to servers outside",
     ),
     "s3 under Private": (fetched(s3=BUCKET, profile="Private"), "modelRepository", "require spec.cache"),
     "http without a profile": (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.chart.conftest import SCENARIOS, Render, one
-from triton_operator.resources.settings import Accelerator, load
+from triton_operator.resources.settings import Accelerator, Fetching, load
 
 
 def pod(render: Render, scenario: str = "default", **values: Any) -> dict[str, Any]:
@@ -75,6 +75,24 @@ def test_the_operator_can_read_its_settings(render: Render, scenario: str, tmp_p
     settings = load(file)
     assert settings.operator_image == container["image"]
     assert any(image.default for image in settings.images)
+
+
+def test_defaults_for_downloads_are_settings_of_the_operator(render: Render, tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text(one(render("fetching"), "ConfigMap")["data"]["settings.json"])
+    fetching = load(file).fetching
+    assert fetching.http_proxy
+    assert (fetching.http_proxy.url, fetching.http_proxy.no_proxy) == (
+        "http://proxy.example.com:3128",
+        (".svc", "10.0.0.0/8"),
+    )
+    assert fetching.http_proxy.credentials_secret_ref
+    assert fetching.http_proxy.credentials_secret_ref.name == "proxy"
+    assert fetching.proxy_cidrs == ("192.0.2.7/32",)
+    assert fetching.ca_bundle_config_map_ref
+    assert fetching.ca_bundle_config_map_ref.name == "company-ca"
+    file.write_text(one(render(), "ConfigMap")["data"]["settings.json"])
+    assert load(file).fetching == Fetching()
 
 
 def test_the_default_catalogue_is_nvidias_image(render: Render, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 `s3`      a server with the digits model below two prefixes
 `s3_tls`  the same server over TLS; `authority` signed its certificate
+`proxy`   a forward proxy, which requires a password
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hack.cluster.pki import CertificateSubject, ClusterAuthority
+from tests.forward_proxy import ForwardProxy, forward_proxy, provide_proxy
 from tests.programs import build_before_tests
 from tests.s3_server import S3, s3_server
 from triton_operator.prepare.fetch import retry_budget as patience
@@ -20,8 +22,8 @@ MODELS = Path(__file__).parents[2] / "model_repository"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the server if it is missing."""
-    build_before_tests(session, Path(__file__).parent, "versitygw")
+    """Build the server and download the proxy if they are missing."""
+    build_before_tests(session, Path(__file__).parent, "versitygw", others=[provide_proxy])
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +44,12 @@ def s3_tls(tmp_path_factory: pytest.TempPathFactory, authority: ClusterAuthority
     authority.issue("s3", CertificateSubject("s3", addresses=["127.0.0.1"]))
     with s3_server(tmp_path_factory.mktemp("s3-tls") / "data", authority.folder / "s3.crt") as server:
         _fill(server)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForwardProxy]:
+    with forward_proxy(tmp_path_factory.mktemp("proxy")) as server:
         yield server
 
 

@@ -46,6 +46,9 @@ matchConditions:
 - name: secrets
   expression: >-
     variables.addedSecrets + variables.repositories.filter(each, has(each.credentialsSecretRef)).map(each, each.credentialsSecretRef.name) +
+    (has(object.spec.prepare) && has(object.spec.prepare.httpProxy) &&
+    has(object.spec.prepare.httpProxy.credentialsSecretRef)
+    ? [object.spec.prepare.httpProxy.credentialsSecretRef.name] : []) +
     (has(object.spec.imagePullSecrets) ? object.spec.imagePullSecrets.map(each, each.name) : []) +
     (has(object.spec.privacy) && has(object.spec.privacy.tls) && has(object.spec.privacy.tls.secretRef)
     ? [object.spec.privacy.tls.secretRef.name] : []) +

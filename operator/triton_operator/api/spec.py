@@ -21,6 +21,7 @@ from triton_operator.api.environment import EnvFromSource, EnvVar
 from triton_operator.api.errors import InvalidSpecError
 from triton_operator.api.exposure import Exposure
 from triton_operator.api.gpu import Gpu
+from triton_operator.api.http_proxy import HttpProxy
 from triton_operator.api.model import Model
 from triton_operator.api.pod_settings import DnsConfig, HostAlias, ServiceAccount
 from triton_operator.api.pod_template import PodTemplate
@@ -50,9 +51,13 @@ class Endpoint(StrEnum):
 
 
 class Prepare(Struct, frozen=True):
-    """The init container that prepares the models; its resources default to those of the Triton container."""
+    """The init container that prepares the models; its resources default to those of the Triton container.
+
+    `http_proxy` also applies to the Job that fills a cache; None selects that of the installation.
+    """
 
     resources: Resources = Resources()
+    http_proxy: HttpProxy | None = None
 
 
 class Triton(Struct, frozen=True):

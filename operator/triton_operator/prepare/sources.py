@@ -12,17 +12,19 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from triton_operator.prepare.repository import Repository
-from triton_operator.triton.prepare_contract.request import Download, Preparation, PreparationModel
+from triton_operator.triton.prepare_contract.request import Download, FetchProxy, Preparation, PreparationModel
 
 _REPORT_SECONDS = 10
 
 
-def fetch_all(downloads: Iterable[Download], *, durable: bool = False) -> dict[str, Path]:
+def fetch_all(
+    downloads: Iterable[Download], proxy: FetchProxy | None = None, *, durable: bool = False
+) -> dict[str, Path]:
     """Fetch one after the other and report progress on stderr; returns {target: folder with the repository}.
 
     Raises PrepareError. `fetch` describes `durable`.
     """
-    return {download.target: _fetch(download, durable=durable) for download in downloads}
+    return {download.target: _fetch(download, proxy, durable=durable) for download in downloads}
 
 
 class Repositories:
@@ -45,10 +47,10 @@ class Repositories:
         return self._open[place]
 
 
-def _fetch(download: Download, *, durable: bool) -> Path:
+def _fetch(download: Download, proxy: FetchProxy | None, *, durable: bool) -> Path:
     from triton_operator.prepare.fetch.run import fetch  # Slow import, needed for downloads only.
 
-    return fetch(download, _ProgressReporter(), durable=durable)
+    return fetch(download, _ProgressReporter(), proxy, durable=durable)
 
 
 class VerifiedModel(NamedTuple):

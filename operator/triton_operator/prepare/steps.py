@@ -57,7 +57,7 @@ def prepare(config: Path, source: Path, folders: Folders, keyset_of: KeysetOf | 
     preparation = _read_preparation(config)
     if preparation.decrypts:
         empty_folder(folders.plaintext)  # An init container may run again, and may fail then.
-    repositories = Repositories(source, preparation, fetch_all(preparation.downloads))
+    repositories = Repositories(source, preparation, fetch_all(preparation.downloads, preparation.proxy))
     verified = _verify(preparation, repositories, config.parent, folders.verified)
     opened = _decrypt(preparation, verified, folders, keyset_of)
     resolved = [resolve_model(model.repository, model.request, config.parent) for model in opened]
@@ -79,7 +79,7 @@ def fetch_only(config: Path) -> Prepared:
     preparation = _read_preparation(config)
     for download in preparation.downloads:
         Path(download.target).mkdir(exist_ok=True)
-    fetched = fetch_all(preparation.downloads, durable=True)
+    fetched = fetch_all(preparation.downloads, preparation.proxy, durable=True)
     try:
         _verify(preparation, Repositories(Path(), preparation, fetched), config.parent, Path())
     except PrepareError:

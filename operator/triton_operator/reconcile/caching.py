@@ -14,6 +14,8 @@ from triton_operator.api.spec import ModelDeployment
 from triton_operator.cluster.observed import Child, ChildId, ClaimState, JobState, Kind
 from triton_operator.resources.cache import Generation
 from triton_operator.resources.cache_content import claim_name, recipe
+from triton_operator.resources.fetch_defaults import with_fetch_defaults
+from triton_operator.resources.settings import Fetching
 
 RETRY_AFTER = timedelta(minutes=5)
 """Pause after a Job has given up on an outage, on top of the growing pauses between its own attempts."""
@@ -23,11 +25,15 @@ MISTAKE_REASON = "PodFailurePolicy"
 
 
 class Caching(NamedTuple):
-    """The cache of the current spec; `job` and `uid` are its Job's state and uid, None and "" without a Job."""
+    """The cache of the current spec; `job` and `uid` are its Job's state and uid, None and "" without a Job.
+
+    `deployment` is the one for which the Job is built: with the defaults of the installation.
+    """
 
     generation: Generation
     job: JobState | None
     uid: str
+    deployment: ModelDeployment
 
     @property
     def retry_at(self) -> datetime | None:
@@ -35,11 +41,14 @@ class Caching(NamedTuple):
         return _retry_at(self.job) if self.job else None
 
 
-def decide_caching(deployment: ModelDeployment, children: Mapping[ChildId, Child], now: datetime) -> Caching | None:
+def decide_caching(
+    specified: ModelDeployment, children: Mapping[ChildId, Child], now: datetime, fetching: Fetching
+) -> Caching | None:
     """State of the cache and what it should become; None when the spec requests none."""
-    cache = deployment.spec.cache
+    cache = specified.spec.cache
     if cache is None:
         return None
+    deployment = with_fetch_defaults(specified, fetching)
     name = claim_name(deployment)
     claim, job = children.get((Kind.CLAIM, name)), children.get((Kind.JOB, name))
     claim_state = claim.state if claim and isinstance(claim.state, ClaimState) else ClaimState()
@@ -53,7 +62,7 @@ def decide_caching(deployment: ModelDeployment, children: Mapping[ChildId, Child
         size=claim_state.requested or cache.size,
         job=needs_job and (job_state is None or _may_stay(job_state, recipe(deployment.spec), now)),
     )
-    return Caching(generation, job_state, job.uid if job else "")
+    return Caching(generation, job_state, job.uid if job else "", deployment)
 
 
 def policies_of_jobs(children: Iterable[ChildId]) -> frozenset[ChildId]:

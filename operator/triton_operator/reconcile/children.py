@@ -97,7 +97,7 @@ class ChildReconciler:
         if not (plan.writes or plan.pruning):
             return before
         snapshot = self._cache.snapshot(key, before.now)
-        after = observe(snapshot, before.deployment, memory.applied_uids(), before.now)
+        after = observe(snapshot, before.deployment, memory.applied_uids(), before.now, before.fetching)
         return after._replace(
             other_autoscalers=before.other_autoscalers,
             room=before.room,

@@ -17,6 +17,7 @@ from triton_operator.reconcile.assessment import Assessment
 from triton_operator.reconcile.child_controls import judge_child
 from triton_operator.reconcile.judged_control import JudgedControl, enforced, not_enforced, unknown
 from triton_operator.resources.cache_policy import egress_ports
+from triton_operator.resources.fetch_proxy import used_proxy
 from triton_operator.resources.vault import has_ip_address, host_of, vault_of, vault_ports
 
 PROBE = "run: tritonctl doctor --probe"
@@ -99,11 +100,12 @@ def _nodes(probe: NetworkProbe) -> str:
 
 
 def _cache_egress(assessment: Assessment) -> JudgedControl | None:
-    spec, caching = assessment.observed.deployment.spec, assessment.observed.caching
+    caching = assessment.observed.caching
     if caching and caching.generation.job:
         name = caching.generation.name
         if wrong := judge_child(ControlName.CACHE_EGRESS, Kind.NETWORK_POLICY, name, assessment):
             return wrong
+    spec = (caching or assessment.observed).deployment.spec
     if spec.cache is None:
         return None
     if not spec.cache.egress.cidrs:
@@ -114,9 +116,18 @@ def _cache_egress(assessment: Assessment) -> JudgedControl | None:
             Reason.CACHE_EGRESS_OPEN,
             f"the Job that fills the cache can connect to any address on {ports}; set spec.cache.egress.cidrs",
         )
-    return enforced(
-        ControlName.CACHE_EGRESS, "the Job that fills the cache can connect only to DNS and spec.cache.egress.cidrs"
-    )
+    allowed = "spec.cache.egress.cidrs"
+    if set(spec.cache.egress.cidrs) != set(_cidrs_of_user(assessment)):
+        allowed = f"{', '.join(spec.cache.egress.cidrs)}, where the proxy of the installation is"
+    proxy = used_proxy(spec)
+    further = f"; the proxy {proxy.url} connects it to the servers that the proxy allows" if proxy else ""
+    message = f"the Job that fills the cache can connect only to DNS and {allowed}{further}"
+    return enforced(ControlName.CACHE_EGRESS, message)
+
+
+def _cidrs_of_user(assessment: Assessment) -> tuple[str, ...]:
+    cache = assessment.observed.deployment.spec.cache
+    return cache.egress.cidrs if cache else ()
 
 
 def _vault_egress(assessment: Assessment, vault: Vault) -> JudgedControl:

@@ -36,6 +36,7 @@ from triton_operator.reconcile.pods import created_at, is_stuck, waits_for_image
 from triton_operator.reconcile.room import NOTHING_SEEN, Room
 from triton_operator.reconcile.times import parse_time
 from triton_operator.resources.revision import Revision
+from triton_operator.resources.settings import Fetching
 
 _SHARED = (Kind.CONFIG_MAP, CA_CONFIG_MAP)
 """Shared by all deployments; it is observed as a child only if somebody adds the operator's label."""
@@ -91,6 +92,7 @@ class ObservedState(NamedTuple):
     all pods are replaced without one, see `canary_decision`; `due` is when to decide about it again.
     `rollback` is what the pods run instead of the newest revision, and `deployment` then has the spec of these pods;
     `why_no_rollback` is why there is none although the newest revision failed, see `rollback`.
+    `fetching` are the defaults of the installation for the Job of a cache.
     """
 
     deployment: ModelDeployment
@@ -116,6 +118,7 @@ class ObservedState(NamedTuple):
     canary: StandingCanary | None = None
     why_no_canary: str = ""
     due: datetime | None = None
+    fetching: Fetching = Fetching()
 
     @property
     def serving_pods(self) -> tuple[Pod, ...]:
@@ -153,7 +156,7 @@ class ObservedState(NamedTuple):
 
 
 def observe(
-    snapshot: Snapshot, deployment: ModelDeployment, applied_uids: frozenset[str], now: datetime
+    snapshot: Snapshot, deployment: ModelDeployment, applied_uids: frozenset[str], now: datetime, fetching: Fetching
 ) -> ObservedState:
     """The state of one deployment as the operator's cache has it, without Events.
 
@@ -168,12 +171,13 @@ def observe(
         pods=tuple(pod for pod in snapshot.pods if not (pod.job or _is_canary(pod))),
         now=now,
         cache_pods=tuple(pod for pod in snapshot.pods if pod.job),
-        caching=decide_caching(deployment, children, now),
+        caching=decide_caching(deployment, children, now, fetching),
         opening_policies=snapshot.opening_policies,
         network_probe=snapshot.network_probe,
         orphans=_orphans(snapshot, children) if deployment.spec.adopt is Adopt.MATCHING else {},
         exposure=snapshot.exposure,
         canary_pods=tuple(pod for pod in snapshot.pods if not pod.job and _is_canary(pod)),
+        fetching=fetching,
     )
 
 

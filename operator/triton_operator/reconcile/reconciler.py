@@ -74,6 +74,7 @@ class Reconciler:
         self._memories: dict[Key, Memory] = {}
         self._upgrades = Upgrades(cache.deployments, settings.max_concurrent_upgrades)
         self._wake = wake
+        self._fetching = settings.fetching
 
     async def reconcile(self, key: Key) -> float | None:
         """Run one pass; returns the seconds until the next one, None if only a change is a reason for one."""
@@ -142,7 +143,7 @@ class Reconciler:
         return None if time == NEVER else max((time - self._clock()).total_seconds(), 0.0)
 
     def _observe(self, snapshot: Snapshot, deployment: ModelDeployment, memory: Memory) -> ObservedState:
-        observed = observe(snapshot, deployment, memory.applied_uids(), self._clock())
+        observed = observe(snapshot, deployment, memory.applied_uids(), self._clock(), self._fetching)
         return with_canary(
             with_rollback(
                 observed._replace(

@@ -45,7 +45,7 @@ def with_rollback(observed: ObservedState) -> ObservedState:
     if decision.rollback is None or decision.spec is None:
         return observed._replace(rollback=decision.rollback, why_no_rollback=decision.why_not)
     deployment = msgspec.structs.replace(observed.deployment, spec=decision.spec)
-    caching = decide_caching(deployment, observed.children, observed.now)
+    caching = decide_caching(deployment, observed.children, observed.now, observed.fetching)
     return observed._replace(deployment=deployment, caching=caching, rollback=decision.rollback)
 
 

@@ -21,6 +21,7 @@ from triton_operator.reconcile.exposure_rules import check_exposure
 from triton_operator.reconcile.gpu_rules import check_gpu
 from triton_operator.reconcile.service_rules import check_service
 from triton_operator.reconcile.validate_rollout import validate_rollout
+from triton_operator.resources.fetch_proxy import find_proxy_problems
 from triton_operator.resources.pod_metadata import find_metadata_problems
 from triton_operator.resources.pod_settings import find_account_problems
 from triton_operator.resources.pod_template.check import find_template_problems
@@ -37,6 +38,7 @@ def validate(spec: Spec, name: str = "") -> None:
         _make_sure_there_is_one_source(path, repository)
         _make_sure_fetching_is_allowed(path, repository, spec)
     _make_sure_the_cache_is_used(spec)
+    _make_sure_the_proxy_can_be_used(spec)
     _make_sure_paths_stay_inside(spec)
     check_autoscaling(spec.autoscaling)
     _make_sure_the_version_is_a_release(spec)
@@ -81,6 +83,12 @@ def _make_sure_the_cache_is_used(spec: Spec) -> None:
     if spec.cache and not any(repository.fetched for _, repository in _repositories(spec)):
         message = "has no effect, because no repository is s3 or http; remove it"
         raise InvalidSpecError(Reason.INVALID_SPEC, "spec.cache", message)
+
+
+def _make_sure_the_proxy_can_be_used(spec: Spec) -> None:
+    fetches = any(repository.fetched for _, repository in _repositories(spec))
+    if problems := list(find_proxy_problems(spec, fetches=fetches)):
+        raise InvalidSpecError.of(problems)
 
 
 def _make_sure_model_names_are_unique(spec: Spec) -> None:

@@ -22,6 +22,7 @@ from triton_operator.resources.container_resources import (
     prepare_resources,
     proxy_resources,
 )
+from triton_operator.resources.fetch_defaults import default_authorities, default_proxy
 from triton_operator.resources.model_configs import RenderedConfig, known_messages, render_configs
 from triton_operator.resources.pod import flags_of, open_endpoints
 from triton_operator.resources.pod_settings import account_name
@@ -33,8 +34,9 @@ from triton_operator.resources.rollout import (
 )
 from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage, choose_server_image
-from triton_operator.resources.settings import Settings
+from triton_operator.resources.settings import Fetching, Settings
 from triton_operator.resources.shared_memory import shared_memory_size
+from triton_operator.resources.sources import sources_of
 from triton_operator.resources.spread import SPREAD_OVER, spreads_replicas
 from triton_operator.resources.termination import MARGIN_SECONDS, termination
 from triton_operator.resources.tls import terminates_tls, tls_mode
@@ -61,6 +63,7 @@ def applied_defaults(deployment: ModelDeployment, settings: Settings) -> list[Ch
         ),
         *_account(deployment),
         *_other_containers(spec),
+        *_fetching(spec, settings.fetching),
         *_autoscaling(spec),
         *_server(spec, server),
         *_open_endpoints(spec),
@@ -88,6 +91,15 @@ def _other_containers(spec: Spec) -> Iterator[Choice]:
     yield Choice("spec.prepare.resources", describe(prepare_resources(spec)), _PREPARE)
     if spec.cache:
         yield Choice("spec.cache.resources", describe(job_resources(spec)), _JOB)
+
+
+def _fetching(spec: Spec, fetching: Fetching) -> Iterator[Choice]:
+    fetched = [source.repository for source in sources_of(spec) if source.repository.fetched]
+    if fetched and (proxy := default_proxy(spec, fetching)):
+        yield Choice("spec.prepare.httpProxy.url", proxy.url, "The proxy of the installation, in the chart's values.")
+    if bundle := next(filter(None, (default_authorities(repository, fetching) for repository in fetched)), None):
+        why = "The authorities of the installation, in the chart's values."
+        yield Choice("caBundleConfigMapRef", f"key {bundle.key} of ConfigMap {bundle.name}", why)
 
 
 def _autoscaling(spec: Spec) -> Iterator[Choice]:

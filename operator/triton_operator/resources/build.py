@@ -20,6 +20,7 @@ from triton_operator.resources.config_map import build_config_map
 from triton_operator.resources.deployment import build_deployment
 from triton_operator.resources.disruption_budget import build_disruption_budget
 from triton_operator.resources.exposure import build_exposure
+from triton_operator.resources.fetch_defaults import with_fetch_defaults
 from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.network_policy import build_network_policy
 from triton_operator.resources.proxy_inputs import OFFLINE, ProxyInputs
@@ -44,7 +45,9 @@ _ABOUT_PODS = frozenset(
 def render(deployment: ModelDeployment, settings: Settings, proxy_inputs: ProxyInputs = OFFLINE) -> list[Manifest]:
     """The children of a new deployment, as the first apply creates them; raises InvalidSpecError."""
     revision = render_new_revision(deployment, settings)
-    cache = build_cache(deployment, first_generation(deployment), settings.operator_image)
+    cache = build_cache(
+        with_fetch_defaults(deployment, settings.fetching), first_generation(deployment), settings.operator_image
+    )
     policy = build_proxy_policy(deployment, proxy_inputs) if terminates_tls(deployment.spec) else None
     replicas = first_replicas(deployment)
     with_canary = deployment.spec.rollout.strategy is Strategy.CANARY

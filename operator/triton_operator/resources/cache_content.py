@@ -41,6 +41,7 @@ class _JobInputs(Struct, frozen=True):
     image_pull_policy: Any = None
     dns_config: Any = None
     host_aliases: Any = None
+    http_proxy: Any = None
 
 
 def claim_name(deployment: ModelDeployment) -> str:
@@ -73,5 +74,6 @@ def recipe(spec: Spec) -> str:
         image_pull_policy=spec.image_pull_policy,
         dns_config=spec.dns_config,
         host_aliases=spec.host_aliases or None,
+        http_proxy=spec.prepare.http_proxy,
     )
     return content_hash(msgspec.json.encode(inputs, order="sorted"), 10)

@@ -20,6 +20,7 @@ from triton_operator.api.names import (
 )
 from triton_operator.api.spec import ModelDeployment, Scheduling, Spec
 from triton_operator.resources.container_resources import job_resources
+from triton_operator.resources.fetch_proxy import fetch_proxy, proxy_credentials_mounts, proxy_credentials_volumes
 from triton_operator.resources.isolation import SERVER_UID, isolated_pod
 from triton_operator.resources.metadata import Manifest, child_metadata
 from triton_operator.resources.pod import prepare_container, scheduling_fields
@@ -89,6 +90,7 @@ def _preparation(spec: Spec) -> str:
         models=tuple(_verified_models(spec, sources)) if checks_signatures(spec) else (),
         downloads=tuple(build_download(spec, source, _target(source)) for source in sources),
         verification=signature_check(spec),
+        proxy=fetch_proxy(spec),
     )
     return layout.encode(request).decode()
 
@@ -118,6 +120,7 @@ def _pod_spec(deployment: ModelDeployment, name: str, operator_image: str) -> Ma
             {"name": CACHE_VOLUME, "persistentVolumeClaim": {"claimName": name, "readOnly": False}},
             {"name": "config"} | _config_volume(spec),
             *(volume for source in cached_sources(spec) for volume in access_volumes(source)),
+            *proxy_credentials_volumes(spec),
         ],
     }
     return isolated | pod | scheduling_fields(_node_scheduling(spec))
@@ -128,6 +131,7 @@ def _container(spec: Spec, operator_image: str) -> Manifest:
         {"name": CACHE_VOLUME, "mountPath": layout.CACHE_DIR},
         {"name": "config", "mountPath": layout.CONFIG_DIR, "readOnly": True},
         *(mount for source in cached_sources(spec) for mount in access_mounts(source)),
+        *proxy_credentials_mounts(spec),
     ]
     return prepare_container(spec, operator_image, "--fetch-only", resources=job_resources(spec), mounts=mounts)
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from triton_operator.api.cache import Cache
 from triton_operator.api.names import LABEL_DEPLOYMENT, LABEL_JOB
-from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.resources.egress import port_of, to_resolvers
+from triton_operator.resources.fetch_proxy import server_to_fetch_from
 from triton_operator.resources.metadata import Manifest, child_metadata
 from triton_operator.resources.sources import cached_sources
 
@@ -37,13 +37,6 @@ def _to_sources(spec: Spec, cache: Cache) -> Manifest:
 
 
 def egress_ports(spec: Spec, cache: Cache) -> list[int]:
-    """The ports that the Job may connect to: `egress.ports`, or by default the ports in the URLs of its sources."""
-    addresses = (_address(source.repository) for source in cached_sources(spec))
-    return list(cache.egress.ports) or sorted({port_of(address) for address in addresses})
-
-
-def _address(repository: ModelRepository) -> str:
-    """The URL of the repository's server; Amazon S3 uses HTTPS."""
-    if repository.http:
-        return repository.http.url
-    return (repository.s3 and repository.s3.endpoint) or "https://"
+    """The ports that the Job may connect to: `egress.ports`, or by default those of its sources, or of their proxy."""
+    servers = (server_to_fetch_from(spec, source.repository) for source in cached_sources(spec))
+    return list(cache.egress.ports) or sorted(set(map(port_of, servers)))

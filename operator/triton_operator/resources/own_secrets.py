@@ -26,10 +26,12 @@ def own_secrets(spec: Spec, name: str) -> frozenset[str]:
 
 
 def _of_spec(spec: Spec) -> Iterator[str]:
-    """Credentials of repositories and registries, and the keys that decrypt models."""
+    """Credentials of repositories, registries and the HTTP proxy, and the keys that decrypt models."""
     for repository in (spec.model_repository, *(model.model_repository for model in spec.models)):
         if repository and repository.credentials_secret_ref:
             yield repository.credentials_secret_ref.name
+    if spec.prepare.http_proxy and spec.prepare.http_proxy.credentials_secret_ref:
+        yield spec.prepare.http_proxy.credentials_secret_ref.name
     for secret in spec.image_pull_secrets:
         yield secret.name
     if spec.decryption and spec.decryption.secret_ref:

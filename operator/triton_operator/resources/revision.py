@@ -23,6 +23,8 @@ from triton_operator.api.spec import ModelDeployment, Prepare, Spec
 from triton_operator.api.struct import Struct
 from triton_operator.resources.accelerators import check_device, with_catalogue_defaults
 from triton_operator.resources.cache_content import claim_name
+from triton_operator.resources.fetch_defaults import with_fetch_defaults
+from triton_operator.resources.fetch_proxy import fetch_proxy
 from triton_operator.resources.metadata import Manifest, child_metadata
 from triton_operator.resources.model_configs import add_configs, config_files, render_configs
 from triton_operator.resources.model_formats import aotinductor_backend, check_formats
@@ -34,7 +36,7 @@ from triton_operator.resources.scan_mode import scan_mode
 from triton_operator.resources.server_image import ServerImage, choose_server_image
 from triton_operator.resources.settings import Settings
 from triton_operator.resources.signing_keys import checks_signatures, is_writable, signature_check
-from triton_operator.resources.sources import build_downloads, location_of
+from triton_operator.resources.sources import build_downloads, location_of, sources_of
 from triton_operator.resources.tls import has_proxy, needs_proxy, tls_mode
 from triton_operator.resources.vault import vault_login
 from triton_operator.triton.prepare_contract import request as preparation
@@ -171,7 +173,7 @@ def inputs_hash(spec: Spec) -> str:
         startup_timeout=spec.lifecycle.startup_timeout_seconds,
         # The egress and the resources of the cache Job do not affect serving pods.
         cache=msgspec.structs.replace(spec.cache, egress=Egress(), resources=Resources()) if spec.cache else None,
-        prepare=spec.prepare if spec.prepare != Prepare() else None,
+        prepare=_prepare_of_pods(spec),
         verification=spec.verification,
         proxy=spec.privacy.proxy if spec.privacy.proxy != Proxy() else None,
         decryption=_without_egress(spec.decryption),
@@ -191,6 +193,13 @@ def inputs_hash(spec: Spec) -> str:
     return content_hash(msgspec.json.encode(inputs, order="sorted"), 10)
 
 
+def _prepare_of_pods(spec: Spec) -> Prepare | None:
+    """The settings that affect pods: not the proxy if only the Job of the cache fetches something."""
+    fetches = any(source.fetched_by_pods for source in sources_of(spec))
+    prepare = spec.prepare if fetches else msgspec.structs.replace(spec.prepare, http_proxy=None)
+    return prepare if prepare != Prepare() else None
+
+
 def _without_egress(decryption: Decryption | None) -> Decryption | None:
     """The fields that affect pods; the NetworkPolicy changes without them."""
     if decryption is None or decryption.vault is None:
@@ -206,11 +215,13 @@ def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, A
     check_extra_args(spec.triton.extra_args, server.release)
     check_formats(spec, server)
     configs = render_configs(spec, server)
-    request = add_configs(_preparation(spec, server), configs)
+    # Neither a default of the installation nor the proxy of a Job affects the hash of the inputs.
+    fetching = with_fetch_defaults(deployment, settings.fetching)
+    request = add_configs(_preparation(fetching.spec, server), configs)
     config = {preparation.CONFIG_FILE: preparation.encode(request).decode(), **config_files(configs)}
     config_name = config_map_name(deployment.metadata.name, msgspec.json.encode(config, order="sorted"))
     parts = Parts(server, settings.operator_image, config_name, configs, ipv6=settings.ipv6)
-    template = build_pod_template(with_catalogue_defaults(deployment, server, settings), parts)
+    template = build_pod_template(with_catalogue_defaults(fetching, server, settings), parts)
     template_hash = content_hash(msgspec.json.encode(template, order="sorted"), 10)
     template["metadata"]["labels"][LABEL_REVISION] = template_hash
     return Revision(
@@ -253,15 +264,16 @@ def build_controller_revision(deployment: ModelDeployment, revision: Revision, n
 
 
 def _preparation(spec: Spec, server: ServerImage) -> preparation.Preparation:
-    common = spec.model_repository
+    common, downloads = spec.model_repository, build_downloads(spec)
     return preparation.Preparation(
         models=tuple(_preparation_model(spec, model, server) for model in spec.models),
         source_path=common.path if common else "/",
-        downloads=build_downloads(spec),
+        downloads=downloads,
         verification=signature_check(spec),
         decrypts=spec.decryption is not None,
         scan=scan_mode(spec),
         vault=vault_login(spec),
+        proxy=fetch_proxy(spec) if downloads else None,
     )
 
 

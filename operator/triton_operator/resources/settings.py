@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from triton_operator.api.http_proxy import HttpProxy
+from triton_operator.api.repository import CABundle
 from triton_operator.api.struct import Struct
 from triton_operator.errors import TritonOperatorError
 from triton_operator.triton.server.versions import parse
@@ -62,12 +64,24 @@ class AcceleratorDefaults(Struct, frozen=True):
     runtime_class_name: str | None = None
 
 
+class Fetching(Struct, frozen=True):
+    """Defaults for the containers that fetch models, `prepare` and the Jobs of caches.
+
+    The Secret and the ConfigMap have the same names in each namespace. `proxy_cidrs` are the addresses of the proxy, to
+    which network policies allow connections.
+    """
+
+    http_proxy: HttpProxy | None = None
+    proxy_cidrs: tuple[str, ...] = ()
+    ca_bundle_config_map_ref: CABundle | None = None
+
+
 class Settings(Struct, frozen=True):
     """The settings of an installation; the `prepare` container of serving pods runs `operator_image`.
 
     The first of `accelerators` that is about a resource counts. `ipv6` is whether the first address of pods is an IPv6
     address, at which the kubelet, Services and Prometheus reach them. `max_concurrent_upgrades` is how many deployments
-    with the revision policy Latest are updated at a time.
+    with the revision policy Latest are updated at a time. `fetching` is about the download of models.
     """
 
     operator_image: str
@@ -75,6 +89,7 @@ class Settings(Struct, frozen=True):
     accelerators: tuple[AcceleratorDefaults, ...] = ()
     ipv6: bool = False
     max_concurrent_upgrades: int = 1
+    fetching: Fetching = Fetching()
 
 
 def in_cluster(settings: Settings, environment: Mapping[str, str]) -> Settings:

@@ -14,6 +14,7 @@ from triton_operator.api.model import Model
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import Spec
 from triton_operator.resources.container_resources import scratch_limit
+from triton_operator.resources.fetch_proxy import proxy_credentials_mounts, proxy_credentials_volumes
 from triton_operator.resources.metadata import Manifest
 from triton_operator.triton.prepare_contract.request import REPOSITORY_FOLDER, SOURCE_DIR, Download
 
@@ -108,6 +109,8 @@ def source_volumes(spec: Spec, claim: str) -> list[Manifest]:
             volumes.append({"name": source.name} | _volume(spec, source.repository))
         if source.fetched_by_pods:
             volumes += access_volumes(source)
+    if any(source.fetched_by_pods for source in sources_of(spec)):
+        volumes += proxy_credentials_volumes(spec)
     if cached_sources(spec):
         volumes.append({"name": CACHE_VOLUME, "persistentVolumeClaim": {"claimName": claim, "readOnly": True}})
     return volumes
@@ -126,6 +129,8 @@ def prepare_mounts(spec: Spec) -> list[Manifest]:
             mounts += [_mount(source), *access_mounts(source)]
         else:
             mounts.append(_mount(source) | {"readOnly": True})
+    if any(source.fetched_by_pods for source in sources_of(spec)):
+        mounts += proxy_credentials_mounts(spec)
     return mounts
 
 

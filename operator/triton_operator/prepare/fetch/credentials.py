@@ -11,9 +11,10 @@ from triton_operator.prepare.errors import PrepareError
 class Credentials:
     """A mounted Secret."""
 
-    def __init__(self, folder: str) -> None:
-        """Read from `folder`, "" if the repository has no Secret."""
+    def __init__(self, folder: str, field: str = "credentialsSecretRef") -> None:
+        """Read from `folder`, "" if there is no Secret; messages name the `field` that refers to it."""
         self._folder = Path(folder) if folder else None
+        self._field = field
 
     def __bool__(self) -> bool:
         return self._folder is not None
@@ -30,7 +31,7 @@ class Credentials:
             value = "\0"
         if not value.isprintable():
             raise _unusable(
-                f"{key} in the Secret of credentialsSecretRef contains characters that are not allowed in credentials"
+                f"{key} in the Secret of {self._field} contains characters that are not allowed in credentials"
             )
         return value
 
@@ -38,7 +39,7 @@ class Credentials:
         """The values of required keys; raises PrepareError, which names the first missing key."""
         for key in keys:
             if not self.get(key):
-                raise _unusable(f"the Secret of credentialsSecretRef has no {key}")
+                raise _unusable(f"the Secret of {self._field} has no {key}")
         return [self.get(key) for key in keys]
 
 

@@ -23,12 +23,15 @@ from triton_operator.api.url import shown_url
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.fetch.credentials import Credentials
 from triton_operator.prepare.fetch.origin import BUSY, CHUNK, RemoteFile, SourceChangedError, TransientError
+from triton_operator.prepare.fetch.route import FetchRoute, ProxyOfRoute
 from triton_operator.prepare.fetch.tls import read_ca_bundle, untrusted
 from triton_operator.triton.prepare_contract.request import Download
 
 ANSWER_SECONDS = 15
 """Time without data after which a connection counts as broken."""
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
+_TUNNEL = re.compile(r"Tunnel connection failed: ([0-9]{3})")
+"""The library's error if a proxy does not connect to the server of an https URL."""
 _LENGTH = re.compile(r"[0-9]{1,18}")
 """18 digits are enough for an exabyte, and every file system can represent the number."""
 
@@ -36,11 +39,12 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 class HttpOrigin:
     """The archive of a Download from a web server."""
 
-    def __init__(self, download: Download) -> None:
+    def __init__(self, download: Download, route: FetchRoute) -> None:
         """Does not connect yet; raises PrepareError if the Secret or the certificates cannot be used."""
         assert download.http  # noqa: S101 -- checked by the caller
         self._url = download.http.url
-        self.shown = shown_url(self._url)
+        self.shown = route.describe(shown_url(self._url), self._url)
+        self._route = route
         self._headers = {"Accept-Encoding": "identity", "User-Agent": "triton-operator"}
         if authorization := _authorization(Credentials(download.credentials)):
             self._headers["Authorization"] = authorization
@@ -52,7 +56,9 @@ class HttpOrigin:
         context = ssl.create_default_context()
         if download.ca_bundle:
             context.load_verify_locations(cadata=read_ca_bundle(download.ca_bundle))
-        self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Redirects())
+        proxies = [ProxyOfRoute(route)] if route.url else []
+        https = urllib.request.HTTPSHandler(context=context)
+        self._opener = urllib.request.build_opener(https, _Redirects(), *proxies)
 
     def find(self, name: str) -> RemoteFile:
         """Request the archive's size and whether ranges are supported; raises TransientError or PrepareError."""
@@ -97,6 +103,8 @@ class HttpOrigin:
 
     def _refused(self, error: urllib.error.HTTPError) -> NoReturn:
         answer = f"the server answered {error.code} {http.client.responses.get(error.code, '')}".rstrip()
+        if error.code == http.client.PROXY_AUTHENTICATION_REQUIRED and self._route.url:
+            raise self._route.refused(self.shown, error.code) from error
         if error.code in BUSY:
             raise TransientError(answer) from error
         if error.code in {401, 403, 407}:
@@ -104,6 +112,8 @@ class HttpOrigin:
         raise PrepareError(Reason.SOURCE_NOT_FOUND, "", f"{self.shown}: {answer}; correct http.url") from error
 
     def _failed(self, error: Exception) -> NoReturn:
+        if tunnel := _TUNNEL.match(str(error)):
+            raise self._route.refused(self.shown, int(tunnel[1])) from error
         if isinstance(error, ssl.SSLCertVerificationError):
             raise untrusted(self.shown, error.verify_message) from error
         if isinstance(error, TimeoutError):
@@ -170,6 +180,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         if (old.scheme, new.scheme) not in {("https", "https"), ("http", "http"), ("http", "https")}:
             raise urllib.error.HTTPError(shown_url(newurl), code, "a redirect to another scheme", headers, fp)
         request = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if request:  # It is set again if the proxy is used again.
+            request.headers.pop("Proxy-authorization", None)
         if request and (old.scheme, old.netloc) != (new.scheme, new.netloc):
             request.headers.pop("Authorization", None)
         return request

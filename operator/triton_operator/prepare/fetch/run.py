@@ -21,7 +21,8 @@ from triton_operator.prepare.fetch.journal import DownloadIdentity, Journal, thi
 from triton_operator.prepare.fetch.origin import SourceChangedError, TransientError
 from triton_operator.prepare.fetch.parts import Tell, fetch_files
 from triton_operator.prepare.fetch.retry_budget import RetryBudget
-from triton_operator.triton.prepare_contract.request import REPOSITORY_FOLDER, Download
+from triton_operator.prepare.fetch.route import FetchRoute
+from triton_operator.triton.prepare_contract.request import REPOSITORY_FOLDER, Download, FetchProxy
 
 Found = TypeVar("Found")
 
@@ -30,12 +31,12 @@ CHANGES = 3
 """Number of attempts if a file is replaced during the download."""
 
 
-def fetch(download: Download, tell: Tell, *, durable: bool = False) -> Path:
+def fetch(download: Download, tell: Tell, proxy: FetchProxy | None = None, *, durable: bool = False) -> Path:
     """Return the folder with the complete repository; raises PrepareError, or OSError if the volume fails.
 
     `durable` flushes everything to the disk before the folder appears, for a volume that outlives a crash of the
     machine. An existing repository is reused if the same download fetched it and, without `durable`, during the current
-    boot.
+    boot. The proxy is not part of a download's identity, because it does not change what is fetched.
     """
     target = Path(download.target)
     journal = Journal(target / JOURNAL)
@@ -45,7 +46,7 @@ def fetch(download: Download, tell: Tell, *, durable: bool = False) -> Path:
     if journal.identity != identity:
         _clear(target)
         journal.begin(identity)
-    _fetch_unchanged(download, target, journal, tell)
+    _fetch_unchanged(download, target, journal, tell, FetchRoute.of(proxy))
     if durable:
         _flush(target / GROWING)
     (target / GROWING).rename(target / REPOSITORY_FOLDER)
@@ -68,10 +69,11 @@ def _clear(target: Path) -> None:
     (target / ARCHIVE).unlink(missing_ok=True)
 
 
-def _fetch_unchanged(download: Download, target: Path, journal: Journal, tell: Tell) -> None:
+def _fetch_unchanged(download: Download, target: Path, journal: Journal, tell: Tell, route: FetchRoute) -> None:
+    fetch_source = _fetch_s3 if download.s3 else _fetch_http
     for _ in range(CHANGES):
         try:
-            _fetch_s3(download, target, journal, tell) if download.s3 else _fetch_http(download, target, journal, tell)
+            fetch_source(download, target, journal, tell, route)
         except SourceChangedError:
             continue
         return
@@ -79,10 +81,10 @@ def _fetch_unchanged(download: Download, target: Path, journal: Journal, tell: T
     raise PrepareError(Reason.SOURCE_UNREACHABLE, "", message)
 
 
-def _fetch_s3(download: Download, target: Path, journal: Journal, tell: Tell) -> None:
+def _fetch_s3(download: Download, target: Path, journal: Journal, tell: Tell, route: FetchRoute) -> None:
     from triton_operator.prepare.fetch.s3 import S3Origin  # Slow import, needed for S3 only.
 
-    origin = S3Origin(download)
+    origin = S3Origin(download, route)
     files = _find_with_retries(origin.shown, origin.find)
     folder = target / GROWING
     folder.mkdir(exist_ok=True)
@@ -90,11 +92,11 @@ def _fetch_s3(download: Download, target: Path, journal: Journal, tell: Tell) ->
     fetch_files(origin, files, folder, journal, tell)
 
 
-def _fetch_http(download: Download, target: Path, journal: Journal, tell: Tell) -> None:
+def _fetch_http(download: Download, target: Path, journal: Journal, tell: Tell, route: FetchRoute) -> None:
     from triton_operator.prepare.fetch.archive import unpack
     from triton_operator.prepare.fetch.http import HttpOrigin
 
-    origin = HttpOrigin(download)
+    origin = HttpOrigin(download, route)
     file = _find_with_retries(origin.shown, lambda: origin.find(ARCHIVE))
     fetch_files(origin, [file], target, journal, tell)
     if download.http and download.http.sha256:

@@ -27,6 +27,7 @@ from triton_operator.prepare.fetch.origin import (
     TransientError,
     source_invalid,
 )
+from triton_operator.prepare.fetch.route import FetchRoute
 from triton_operator.prepare.fetch.tls import read_ca_bundle, untrusted
 from triton_operator.prepare.repository import MAX_ENTRIES, SHOWN_ENTRIES
 from triton_operator.triton.prepare_contract.request import Download
@@ -55,6 +56,8 @@ _CAUSES = {
     "ConnectionReset": "the connection was reset",
     "InvalidContentType": "the server does not use TLS on this port",
     "InvalidMessage": "the server does not use TLS on this port",
+    "TunnelUnsuccessful": "the proxy did not connect to the server; check whether it requires credentials, allows the "
+    "server and can reach it",
 }
 """Words in obstore's error messages, and their meaning."""
 
@@ -62,7 +65,7 @@ _CAUSES = {
 class S3Origin:
     """The bucket of a Download."""
 
-    def __init__(self, download: Download) -> None:
+    def __init__(self, download: Download, route: FetchRoute) -> None:
         """Does not connect yet; raises PrepareError if the Secret or the certificates cannot be used."""
         assert download.s3  # noqa: S101 -- checked by the caller
         source = download.s3
@@ -71,9 +74,10 @@ class S3Origin:
         config = _config(download)
         self._advice = _advice(config)
         endpoint = (source.endpoint or "https://s3.amazonaws.com").rstrip("/")
-        self.shown = "/".join(filter(None, (endpoint, source.bucket, self._prefix)))
+        self.shown = route.describe("/".join(filter(None, (endpoint, source.bucket, self._prefix))), endpoint)
+        self._route = route
         self._store = S3Store(
-            source.bucket, config=config, client_options=_client(download), retry_config={"max_retries": 0}
+            source.bucket, config=config, client_options=_client(download, route), retry_config={"max_retries": 0}
         )
 
     def find(self) -> list[RemoteFile]:
@@ -152,6 +156,8 @@ class S3Origin:
         text = str(error)
         if certificate := _CERTIFICATE.search(text):
             raise untrusted(self.shown, _words(certificate[1])) from None
+        if "ProxyAuthRequired" in text:
+            raise self._route.refused(self.shown, 407) from None
         if "redirect without LOCATION" in text:
             raise self._elsewhere() from None
         if status := _STATUS.search(text):
@@ -165,6 +171,8 @@ class S3Origin:
         )
 
     def _refused(self, status: int, code: re.Match[str] | None) -> NoReturn:
+        if status == 407 and self._route.url:  # noqa: PLR2004 -- HTTP's
+            raise self._route.refused(self.shown, status) from None
         answer = f"the server answered {status}" + (f" {code[1]}" if code else "")
         if status in BUSY:
             raise TransientError(answer) from None
@@ -202,13 +210,15 @@ def _advice(config: S3Config) -> str:
     return f"check {who} and its permissions to list and read objects"
 
 
-def _client(download: Download) -> ClientConfig:
+def _client(download: Download, route: FetchRoute) -> ClientConfig:
     options: ClientConfig = {
         "allow_http": True,  # CEL validated the endpoint: the user wrote http://.
         "connect_timeout": f"{CONNECT_SECONDS}s",
         "read_timeout": f"{SILENCE_SECONDS}s",
         "timeout": "1h",  # For a whole part; read_timeout detects stalled connections.
     }
+    if route.url:
+        options["proxy_url"], options["proxy_excludes"] = route.url, ",".join(route.no_proxy)
     if download.ca_bundle:
         options["root_certificate"] = read_ca_bundle(download.ca_bundle)
     return options

@@ -128,12 +128,23 @@ class Download(Struct, frozen=True):
     ca_bundle: str = ""
 
 
+class FetchProxy(Struct, frozen=True):
+    """The HTTP proxy for downloads: `credentials` is a folder with the keys of its Secret, "" without one.
+
+    `no_proxy` lists the servers that are reached without it.
+    """
+
+    url: str
+    no_proxy: tuple[str, ...] = ()
+    credentials: str = ""
+
+
 class Preparation(Struct, frozen=True):
     """The models to lay out, the repositories to fetch first, and the models' path in the common repository.
 
     `source_path` is relative to SOURCE_DIR. `verification` is None if signatures are not checked. `decrypts` is set if
     there is a key for encrypted models, and `vault` if it is in a vault and not in a file. `scan` decides about models
-    in which the scan finds something.
+    in which the scan finds something. `proxy` is None if servers are reached directly.
     """
 
     models: tuple[PreparationModel, ...]
@@ -143,6 +154,7 @@ class Preparation(Struct, frozen=True):
     decrypts: bool = False
     scan: Scan = Scan.WARN
     vault: VaultLogin | None = None
+    proxy: FetchProxy | None = None
 
 
 def encode(preparation: Preparation) -> bytes:
