@@ -55,9 +55,11 @@ class ConfigSummary(NamedTuple):
     @property
     def model_filename(self) -> str:
         """The file that each version must have, "" if only Triton's backend knows its name."""
+        if self.platform == ENSEMBLE:
+            return ""
         if self.default_model_filename:
             return self.default_model_filename
-        if self.platform == ENSEMBLE or self.file_by_capability or self.runtime:
+        if self.file_by_capability or self.runtime:
             return ""
         by_backend = _FILE_BY_BACKEND.get(self.backend, "")
         return by_backend if self._is_of_other_backend else _FILE_BY_PLATFORM.get(self.platform) or by_backend
