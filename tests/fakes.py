@@ -50,6 +50,7 @@ from triton_operator.cluster.observed import (
     RevisionState,
     RouteParent,
     RouteState,
+    ScaledObjectState,
     State,
 )
 from triton_operator.cluster.protocol import Manifest
@@ -60,6 +61,13 @@ from triton_operator.resources.exposure import build_exposure
 from triton_operator.resources.settings import Settings
 
 Identity = tuple[Kind, str, str]
+
+_FIRST: dict[Kind, State] = {
+    Kind.AUTOSCALER: AutoscalerState(),
+    Kind.CERTIFICATE: CertificateState(),
+    Kind.SCALED_OBJECT: ScaledObjectState(),
+}
+"""The states of children that their controllers have not seen yet."""
 
 
 class FakeCluster:
@@ -258,9 +266,8 @@ class FakeCluster:
                 return RevisionState(
                     number=manifest["revision"], data=msgspec.json.encode(manifest["data"], order="sorted")
                 )
-            case Kind.AUTOSCALER | Kind.CERTIFICATE as kind:
-                first = AutoscalerState() if kind is Kind.AUTOSCALER else CertificateState()
-                return known.state if known else first
+            case Kind.AUTOSCALER | Kind.CERTIFICATE | Kind.SCALED_OBJECT as kind:
+                return known.state if known else _FIRST[kind]
             case Kind.CLAIM:
                 filled = manifest["metadata"].get("annotations", {}).get(ANNOTATION_FILLED) == "true"
                 return ClaimState(requested=manifest["spec"]["resources"]["requests"]["storage"], filled=filled)

@@ -54,6 +54,7 @@ from triton_operator.cluster.observed import (
     ObservedCondition,
     OtherAutoscaler,
     PodEvent,
+    ScaledObjectState,
 )
 from triton_operator.cluster.policy_projection import ObservedPolicy
 from triton_operator.cluster.shared_objects import SharedKind
@@ -731,6 +732,34 @@ async def _callers_not_named(_: Path) -> World:
     world.cache.network_probe = NetworkProbe("2026-01-02T02:00:00Z", "v1.36.1", ("node-1",), ingress=True, egress=True)
     await world.reconcile()
     return await _with_pod(world, ready=True)
+
+
+async def _scaled_by_keda(profile: str, *conditions: ObservedCondition) -> World:
+    """A ScaledObject exists, with these conditions."""
+    autoscaling = {"maxReplicas": 4, "provider": "KEDA", "metrics": [{"type": "PendingRequests"}]}
+    world = await _serving(privacy={"profile": profile}, autoscaling=autoscaling)
+    world.change_child(Kind.SCALED_OBJECT, state=ScaledObjectState(conditions=conditions))
+    await world.reconcile()
+    return world
+
+
+@_state(Reason.KEDA_NOT_INSTALLED)
+async def _keda_not_installed(_: Path) -> World:
+    world = await _scaled_by_keda("Open")
+    world.cache.unavailable[Kind.SCALED_OBJECT] = HTTPStatus.NOT_FOUND
+    world.cache.children.replace(Kind.SCALED_OBJECT, [], None)
+    await world.reconcile()
+    return world
+
+
+@_state(Reason.METRICS_BLOCKED)
+async def _metrics_blocked(_: Path) -> World:
+    return await _scaled_by_keda("Private")
+
+
+@_state(Reason.PAUSED)
+async def _paused(_: Path) -> World:
+    return await _scaled_by_keda("Open", ObservedCondition(type="Paused", status="True"))
 
 
 @_state(Reason.NETWORK_NOT_PROVEN)

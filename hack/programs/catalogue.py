@@ -76,6 +76,8 @@ METRICS_SERVER = GoModule(
 """The usage of CPUs and memory that autoscalers read, for the tests."""
 GATEWAY_API = GoModule(name="gatewayapi", folder=HACK / "tools" / "gatewayapi", programs=(), main=False)
 """The definitions of the Gateway API, for the tests; it has no program."""
+KEDA = GoModule(name="keda", folder=HACK / "tools" / "keda", programs=(), main=False)
+"""The definitions of KEDA, for the tests; no program is built."""
 MODULES = (NODE, NODE_TOOLS, CONTAINERD, NETPOL, KIND, VERSITYGW, KSTATUS, CERT_MANAGER, METRICS_SERVER)
 
 # program -> (Debian package, path below the unpacked root)

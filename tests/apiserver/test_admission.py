@@ -12,6 +12,7 @@ from tests.apiserver.api_client import Api, RequestRefusedError
 from tests.apiserver.specs import MINIMAL, NOTHING, changed, create, deployment
 from tests.builders import SETTINGS, a_deployment
 from tests.unit.resources.test_autoscaler import PASSED_THROUGH
+from tests.unit.resources.test_scaled_object import CRON
 from triton_operator.resources.build import render
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
@@ -48,6 +49,18 @@ CLAIMS = [
     {"name": "gpus", "resourceClaimTemplateName": "two-gpus", "request": "gpu"},
     {"name": "shared", "resourceClaimName": "one-gpu"},
 ]
+
+
+def keda(**autoscaling: Any) -> dict[str, Any]:
+    """`autoscaling` with the provider KEDA."""
+    return {"maxReplicas": 2, "provider": "KEDA", **autoscaling}
+
+
+def with_reference(kind: str) -> dict[str, Any]:
+    """A trigger with credentials of this kind."""
+    return {"type": "Trigger", "trigger": {**CRON["trigger"], "authenticationRef": {"name": "queue", "kind": kind}}}
+
+
 FULL: dict[str, Any] = {
     "modelRepository": {
         "image": {"reference": "registry.example.com:5000/team/models:v7", "path": "/model_repository"}
@@ -192,7 +205,50 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
         "autoscaling",
         {"minReplicas": 0, "maxReplicas": 2},
         "autoscaling.minReplicas",
-        "equal to 1",
+        "0 requires the provider KEDA",
+    ),
+    "KEDA from zero on the CPU": (
+        "autoscaling",
+        keda(metrics=[{"type": "Trigger", "trigger": {"type": "cpu", "metadata": {}}}], minReplicas=0),
+        "autoscaling.minReplicas",
+        "can be active without a replica",
+    ),
+    "a trigger without KEDA": (
+        "autoscaling",
+        {"maxReplicas": 2, "metrics": [CRON]},
+        "autoscaling.metrics",
+        "must not contain the type Trigger without",
+    ),
+    "a metric of pods for KEDA": ("autoscaling", keda(**scaled_by("Pods")), "autoscaling.metrics", "neither Resource"),
+    "settings of KEDA without KEDA": (
+        "autoscaling",
+        {"maxReplicas": 2, "keda": {"cooldownSeconds": 5}},
+        "autoscaling.keda",
+        "requires the provider KEDA",
+    ),
+    "a server with a password": (
+        "autoscaling",
+        keda(keda={"prometheusServer": "http://me:secret@prometheus"}),
+        "autoscaling.keda.prometheusServer",
+        "should match",
+    ),
+    "credentials of the cluster": (
+        "autoscaling",
+        keda(metrics=[with_reference("ClusterTriggerAuthentication")]),
+        "autoscaling.metrics[0].trigger.authenticationRef.kind",
+        "Unsupported value",
+    ),
+    "a rate without a target": (
+        "autoscaling",
+        {"maxReplicas": 2, "metrics": [{"type": "RequestsPerSecond"}]},
+        "autoscaling.metrics[0].averageValue",
+        "is required with RequestsPerSecond",
+    ),
+    "a ratio as a number": (
+        "autoscaling",
+        {"maxReplicas": 2, "metrics": [{"type": "QueueTimeRatio", "averageValue": 1}]},
+        "autoscaling.metrics[0].averageValue",
+        "is for PendingRequests and RequestsPerSecond",
     ),
     "unknown metric": (
         "autoscaling",

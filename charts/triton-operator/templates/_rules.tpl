@@ -37,6 +37,12 @@ certificates: serving pods refer to users' Secrets by name. */}}
   resources: [certificates]
   verbs: [get, list, watch, create, patch, update, delete]
 {{- end }}
+{{- if .Values.rbac.keda }}
+# `spec.autoscaling.provider: KEDA`: KEDA creates the HorizontalPodAutoscaler.
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
+  verbs: [get, list, watch, create, patch, update, delete]
+{{- end }}
 {{- if .Values.rbac.exposure }}
 # `spec.exposure`: Ingresses and routes of the Gateway API, which others have to install.
 - apiGroups: [gateway.networking.k8s.io]

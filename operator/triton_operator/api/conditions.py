@@ -149,6 +149,9 @@ class Reason:
 
     SCALING = "Scaling"  # ScalingActive=True.
     SCALING_NOT_READY = "ScalingNotReady"  # The autoscaler has not reported a status yet, or reports an error.
+    KEDA_NOT_INSTALLED = "KEDANotInstalled"  # The provider is KEDA, and the cluster has no ScaledObjects.
+    METRICS_BLOCKED = "MetricsBlocked"  # KEDA reads the serving pods, and `privacy` allows nobody to read metrics.
+    PAUSED = "Paused"  # Somebody has paused the ScaledObject.
     OTHER_AUTOSCALER = "OtherAutoscaler"  # An autoscaler of others scales the child Deployment, not the object.
 
     EXPOSED = "Exposed"  # Exposed=True.

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from triton_operator.api.autoscaling import MetricType
+from triton_operator.api.keda import Trigger
 from triton_operator.api.passthrough import LabelSelector
 from triton_operator.api.struct import Struct
 
@@ -86,11 +87,13 @@ class MetricSpec(Struct, frozen=True):
 
     type: MetricType
     average_utilization: _AtLeastOne | None = None
+    average_value: Quantity | None = None
     resource: ResourceMetricSource | None = None
     container_resource: ContainerResourceMetricSource | None = None
     pods: PodsMetricSource | None = None
     object: ObjectMetricSource | None = None
     external: ExternalMetricSource | None = None
+    trigger: Trigger | None = None
 
 
 class HPAScalingPolicy(Struct, frozen=True):

@@ -71,7 +71,7 @@ def _deployment(body: dict[str, Any], namespace: str, source: str) -> ModelDeplo
         raise UsageError(f"{place}: " + "; ".join(complaints))
     try:
         deployment = parse({**body, "metadata": {"namespace": namespace, **metadata}})
-        validate(deployment.spec, deployment.metadata.name)
+        validate(deployment.spec, deployment.metadata.name, deployment.metadata.namespace)
     except InvalidSpecError as error:
         raise UsageError(f"{place}: {error}") from error
     return deployment

@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from triton_operator.api.keda import SCALED_OBJECT
+from triton_operator.api.names import LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGER
 from triton_operator.cluster.deep_json import decode_any_depth
 from triton_operator.cluster.observed import (
     AutoscalerState,
+    Kind,
     ObservedCondition,
     ObservedMetric,
     OtherAutoscaler,
+    ScaledObjectState,
 )
 from triton_operator.cluster.stored_objects import (
+    Owner,
     Stored,
     StoredMetadata,
     StoredMetric,
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
 
 SCALING_ACTIVE = "ScalingActive"
 _ABLE_TO_SCALE = "AbleToScale"
+_STABLE_CONDITIONS = frozenset({"Ready", "Paused"})
+"""Conditions of a ScaledObject; the others change with the load."""
 _RESOURCES = {"cpu": "CPU"}
 """Names of resources for people, if they differ."""
 
@@ -54,13 +61,32 @@ _decode_spec = msgspec.json.Decoder(_AutoscalerSpec).decode
 _decode_other = msgspec.json.Decoder(_StoredAutoscaler).decode
 
 
-def project_autoscaler(spec: msgspec.Raw, status: StoredStatus) -> AutoscalerState:
+def project_scaling(
+    kind: Kind, spec: msgspec.Raw, status: StoredStatus, owners: Iterable[Owner]
+) -> AutoscalerState | ScaledObjectState:
+    """The state of a child that scales; raises msgspec.DecodeError."""
+    return project_scaled_object(status) if kind is Kind.SCALED_OBJECT else project_autoscaler(spec, status, owners)
+
+
+def project_autoscaler(spec: msgspec.Raw, status: StoredStatus, owners: Iterable[Owner] = ()) -> AutoscalerState:
     """The state of the autoscaler of a deployment; raises msgspec.DecodeError."""
     return AutoscalerState(
         conditions=tuple(_conditions(status)),
         current_replicas=status.current_replicas,
         desired_replicas=status.desired_replicas,
         metrics=read_metrics(_decode_spec(spec).metrics, status.current_metrics or ()),
+        scaled_object_uid=next((owner.uid for owner in owners if owner.kind == SCALED_OBJECT and owner.controller), ""),
+    )
+
+
+def project_scaled_object(status: StoredStatus) -> ScaledObjectState:
+    """The state of the ScaledObject of a deployment."""
+    stable = (each for each in status.conditions if each.type in _STABLE_CONDITIONS)
+    return ScaledObjectState(
+        conditions=tuple(
+            ObservedCondition(type=each.type, status=each.status, reason=each.reason, message=each.message)
+            for each in stable
+        )
     )
 
 
@@ -77,9 +103,21 @@ def read_other(body: msgspec.Raw, deployment: str, owner_uid: str) -> OtherAutos
     is_ours = metadata.deployment_uid == owner_uid
     if (target.kind, target.name) != ("Deployment", deployment) or is_ours or metadata.deletion_timestamp:
         return None
-    keda = next((owner.name for owner in metadata.owner_references if owner.kind == "ScaledObject"), "")
+    if _is_of_our_scaled_object(metadata, deployment):
+        return None
+    keda = next((owner.name for owner in metadata.owner_references if owner.kind == SCALED_OBJECT), "")
     may_stop = bool(keda) or stored.spec.min_replicas == 0
     return OtherAutoscaler(name=metadata.name, scaled_object=keda, may_stop=may_stop)
+
+
+def _is_of_our_scaled_object(metadata: StoredMetadata, deployment: str) -> bool:
+    """Whether KEDA created the autoscaler for the operator's ScaledObject, whose labels it copies.
+
+    It still exists for a moment after `spec.autoscaling` has been removed.
+    """
+    labels = metadata.labels
+    ours = labels.get(LABEL_MANAGED_BY) == MANAGER and labels.get(LABEL_DEPLOYMENT) == deployment
+    return ours and any((owner.kind, owner.name) == (SCALED_OBJECT, deployment) for owner in metadata.owner_references)
 
 
 def _conditions(status: StoredStatus) -> Iterator[ObservedCondition]:

@@ -33,7 +33,7 @@ class Snapshot(NamedTuple):
     `opening_policies` are the NetworkPolicies of others that select its pods and allow traffic, `network_probe` is the
     last run of `tritonctl doctor --probe`, which counts for some time, and `issuer` that of the cluster's
     ServiceAccount tokens, None unless a deployment needs it. As long as a part has not changed, snapshots have an equal
-    object there. `exposure` is what prevents `spec.exposure`.
+    object there. `exposure` is what prevents `spec.exposure`, `without_keda` why the operator sees no ScaledObject.
     """
 
     record: DeploymentRecord | None
@@ -44,6 +44,7 @@ class Snapshot(NamedTuple):
     probe_counts: bool = False
     issuer: Issuer | None = None
     exposure: ExposureFacts = NO_FACTS
+    without_keda: HTTPStatus | None = None
 
     @property
     def metadata(self) -> Metadata | None:
@@ -75,11 +76,13 @@ class ObjectCache:
             self.network_probe is not None and self.network_probe.is_valid(now),
             self.issuer.issuer,
             self._exposure_facts(key),
+            self.unavailable.get(Kind.SCALED_OBJECT),
         )
 
-    def exposed(self) -> set[Key]:
-        """The deployments with `spec.exposure`."""
-        return set(filter(self._exposed_hosts, self.deployments.keys()))
+    def dependents(self, kind: Kind) -> set[Key]:
+        """The deployments that need an optional kind."""
+        needs = self._uses_keda if kind is Kind.SCALED_OBJECT else self._exposed_hosts
+        return set(filter(needs, self.deployments.keys()))
 
     def affected_by(self, policy: ObservedPolicy) -> set[Key]:
         """The deployments whose pods a policy of others opens."""
@@ -100,6 +103,12 @@ class ObjectCache:
         record = self.deployments.get(key)
         deployment = record.deployment if record else None
         return exposed_hosts(deployment.spec.exposure) if isinstance(deployment, ModelDeployment) else ()
+
+    def _uses_keda(self, key: Key) -> bool:
+        record = self.deployments.get(key)
+        deployment = record.deployment if record else None
+        autoscaling = deployment.spec.autoscaling if isinstance(deployment, ModelDeployment) else None
+        return autoscaling is not None and autoscaling.uses_keda
 
     def _opening_policies(self, key: Key) -> list[ObservedPolicy]:
         found = [policy for policy in self.policies.candidates(key) if self._is_opened_by(policy, key)]

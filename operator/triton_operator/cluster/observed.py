@@ -30,13 +30,14 @@ class Kind(StrEnum):
     HTTP_ROUTE = "HTTPRoute"
     GRPC_ROUTE = "GRPCRoute"
     BACKEND_TLS_POLICY = "BackendTLSPolicy"
+    SCALED_OBJECT = "ScaledObject"
 
 
 IMMUTABLE_KINDS = frozenset({Kind.CLAIM, Kind.JOB})
 """Kinds whose content is immutable: they are created, relabelled and deleted, but never reverted."""
 ROUTE_KINDS = frozenset({Kind.HTTP_ROUTE, Kind.GRPC_ROUTE, Kind.BACKEND_TLS_POLICY})
 """Kinds of the Gateway API."""
-OPTIONAL_KINDS = frozenset({Kind.CERTIFICATE, Kind.INGRESS}) | ROUTE_KINDS
+OPTIONAL_KINDS = frozenset({Kind.CERTIFICATE, Kind.INGRESS, Kind.SCALED_OBJECT}) | ROUTE_KINDS
 """Kinds that a cluster may not have, or for which the operator may lack permission."""
 
 
@@ -109,13 +110,21 @@ class ObservedMetric(Record, frozen=True, kw_only=True):
 class AutoscalerState(Record, frozen=True, kw_only=True):
     """What a HorizontalPodAutoscaler reports: ScalingActive, and AbleToScale if it is not True.
 
-    `metrics` change every 15 seconds, so a change of them alone is not a reason for a pass.
+    `metrics` change every 15 seconds, so a change of them alone is not a reason for a pass. `scaled_object_uid` is the
+    uid of the ScaledObject that it belongs to, "" for one that the operator created.
     """
 
     conditions: tuple[ObservedCondition, ...] = ()
     current_replicas: int = 0
     desired_replicas: int = 0
     metrics: tuple[ObservedMetric, ...] = ()
+    scaled_object_uid: str = ""
+
+
+class ScaledObjectState(Record, frozen=True, kw_only=True):
+    """What KEDA reports about a ScaledObject: its conditions, without those that change with the load."""
+
+    conditions: tuple[ObservedCondition, ...] = ()
 
 
 class OtherAutoscaler(Record, frozen=True, kw_only=True):
@@ -211,6 +220,7 @@ State = (
     DeploymentState
     | RevisionState
     | AutoscalerState
+    | ScaledObjectState
     | ClaimState
     | JobState
     | CertificateState

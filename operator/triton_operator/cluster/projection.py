@@ -22,7 +22,7 @@ from triton_operator.api.names import (
     SCALE_MANAGER,
     content_hash,
 )
-from triton_operator.cluster.autoscaler_projection import project_autoscaler
+from triton_operator.cluster.autoscaler_projection import project_scaling
 from triton_operator.cluster.deep_json import decode_any_depth
 from triton_operator.cluster.exposure_projection import project_exposure
 from triton_operator.cluster.field_ownership import owned_digest
@@ -183,8 +183,8 @@ def _state(kind: Kind, stored: StoredChild) -> State | None:
             )
         case Kind.REVISION:
             return RevisionState(number=stored.revision, data=bytes(stored.data))
-        case Kind.AUTOSCALER:
-            return project_autoscaler(stored.spec, status)
+        case Kind.AUTOSCALER | Kind.SCALED_OBJECT:
+            return project_scaling(kind, stored.spec, status, stored.metadata.owner_references)
         case Kind.CERTIFICATE:
             return CertificateState(
                 conditions=project_conditions(status.conditions),

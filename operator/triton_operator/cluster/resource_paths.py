@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from triton_operator.api.keda import KEDA_API_VERSION
 from triton_operator.api.names import API_VERSION, KIND, PLURAL
 from triton_operator.cluster.observed import Kind
 
@@ -41,6 +42,7 @@ CHILDREN: dict[Kind, Resource] = {
         Kind.CERTIFICATE: "cert-manager.io/v1",
         Kind.HTTP_ROUTE: _GATEWAY_API,
         Kind.GRPC_ROUTE: _GATEWAY_API,
+        Kind.SCALED_OBJECT: KEDA_API_VERSION,
     }.items()
 } | {
     Kind.NETWORK_POLICY: Resource("networking.k8s.io/v1", Kind.NETWORK_POLICY.value, "networkpolicies"),

@@ -15,6 +15,9 @@ from triton_operator.api.autoscaling import Autoscaling, Metric, MetricType
 from triton_operator.api.errors import InvalidSpecError, Problem
 from triton_operator.api.hpa import MetricSpec, MetricTarget
 from triton_operator.api.quantity import parse_exact
+from triton_operator.api.spec import Spec
+from triton_operator.cluster.observed import Key
+from triton_operator.reconcile.keda_rules import find_keda_problems
 
 _SPEC = "spec.autoscaling"
 _MEMBERS = {
@@ -23,6 +26,7 @@ _MEMBERS = {
     MetricType.PODS: "pods",
     MetricType.OBJECT: "object",
     MetricType.EXTERNAL: "external",
+    MetricType.TRIGGER: "trigger",
 }
 """The member of each type that is not a preset; the others must be absent."""
 _TARGETS = {
@@ -36,11 +40,22 @@ _TARGETS = {
 _VALUES = {"Utilization": "averageUtilization", "Value": "value", "AverageValue": "averageValue"}
 
 
-def check_autoscaling(autoscaling: Autoscaling | None) -> None:
-    """Raise InvalidSpecError with everything that is wrong."""
-    problems = [*_problems(autoscaling)] if autoscaling else []
+def check_autoscaling(spec: Spec, key: Key) -> None:
+    """Raise InvalidSpecError with everything that is wrong; `key` is that of the object."""
+    problems = (
+        [*_problems(spec.autoscaling), *_problems_of_gpu(spec), *find_keda_problems(spec, key)]
+        if spec.autoscaling
+        else []
+    )
     if problems:
         raise InvalidSpecError.of(problems)
+
+
+def _problems_of_gpu(spec: Spec) -> Iterator[Problem]:
+    metrics = spec.autoscaling.metrics if spec.autoscaling and spec.gpu is None else ()
+    for index, metric in enumerate(metrics):
+        if metric.type is MetricType.GPU_UTILIZATION:
+            yield Problem(f"{_SPEC}.metrics[{index}].type", "GPUUtilization requires spec.gpu")
 
 
 def _problems(autoscaling: Autoscaling) -> Iterator[Problem]:
@@ -62,11 +77,25 @@ def _problems_of_metric(metric: Metric, path: str) -> Iterator[Problem]:
         yield Problem(f"{path}.{expected}", f"is required with the type {metric.type}")
     for name in sorted(given - {expected}):
         yield Problem(f"{path}.{name}", f"is not allowed with the type {metric.type}")
-    if metric.average_utilization is not None and not metric.type.is_preset:
-        message = f"is not allowed with the type {metric.type}; set it in {expected}.target"
-        yield Problem(f"{path}.averageUtilization", message)
+    yield from _problems_of_preset(metric, path)
     if expected in given:
         yield from _problems_of_source(metric, expected, f"{path}.{expected}")
+
+
+def _problems_of_preset(metric: Metric, path: str) -> Iterator[Problem]:
+    """What is wrong with the target of a preset; other types have theirs elsewhere."""
+    other = f"; set it in {_MEMBERS[metric.type]}.target" if metric.type in _TARGETS else ""
+    if metric.average_utilization is not None and not metric.type.is_percentage:
+        yield Problem(f"{path}.averageUtilization", f"is not allowed with the type {metric.type}{other}")
+    if metric.average_value is None:
+        if metric.type is MetricType.REQUESTS_PER_SECOND:
+            message = "is required with the type RequestsPerSecond: the requests that one replica serves in a second"
+            yield Problem(f"{path}.averageValue", message)
+    elif not metric.type.is_average:
+        yield Problem(f"{path}.averageValue", f"is not allowed with the type {metric.type}{other}")
+    elif not parse_exact(str(metric.average_value)):
+        message = f"{metric.average_value!r} is not a positive quantity such as 500m or 10"
+        yield Problem(f"{path}.averageValue", message)
 
 
 def _problems_of_source(metric: Metric, member: str, path: str) -> Iterator[Problem]:
@@ -75,6 +104,8 @@ def _problems_of_source(metric: Metric, member: str, path: str) -> Iterator[Prob
         typed = msgspec.convert(msgspec.to_builtins(metric), MetricSpec)
     except msgspec.ValidationError as error:
         yield Problem(path, str(error))
+        return
+    if metric.type not in _TARGETS:
         return
     target: MetricTarget = getattr(typed, _attribute(member)).target
     if target.type not in _TARGETS[metric.type]:

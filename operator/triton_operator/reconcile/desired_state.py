@@ -13,6 +13,7 @@ from triton_operator.api.rollout import RevisionPolicy
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.cluster.observed import KINDS
 from triton_operator.cluster.protocol import Manifest
+from triton_operator.reconcile.autoscaler_choice import choose_autoscaler, without_other_autoscalers
 from triton_operator.reconcile.canary_children import build_canary_children
 from triton_operator.reconcile.exposure import decide_exposure
 from triton_operator.reconcile.failed_writes import Blocked
@@ -84,7 +85,8 @@ def _derive(
     proxy_inputs: ProxyInputs,
 ) -> DesiredState:
     """What should exist; raises InvalidSpecError."""
-    validate(observed.deployment.spec, observed.deployment.metadata.name)
+    metadata = observed.deployment.metadata
+    validate(observed.deployment.spec, metadata.name, metadata.namespace)
     revision, is_outdated = _choose_revision(observed, current, settings)
     revisions = (revision, current, *older_revisions(observed, current))
     policy = _policy(observed.deployment, revisions, proxy_inputs)
@@ -188,7 +190,7 @@ def _build(
 ) -> list[Manifest]:
     """Every child with this revision; `is_kept`: it is what the pods run, even after a rollback."""
     number = revision_number(observed, revision, is_kept=is_kept)
-    return build_children(
+    children = build_children(
         observed.deployment,
         revision,
         number=number,
@@ -201,3 +203,4 @@ def _build(
         canary_failed=observed.rollback is not None and observed.rollback.canary_failed,
         with_canary=observed.may_have_canary,
     )
+    return without_other_autoscalers(children, choose_autoscaler(observed))

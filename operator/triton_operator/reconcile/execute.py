@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 WRITES_LIMIT = 40.0
 """Seconds for the writes of one pass, so that the status is written before `runtime` ends the pass."""
 
-_STARTS_PODS = frozenset({Kind.DEPLOYMENT, Kind.JOB, Kind.AUTOSCALER})
+_STARTS_PODS = frozenset({Kind.DEPLOYMENT, Kind.JOB, Kind.AUTOSCALER, Kind.SCALED_OBJECT})
 """In every plan they come after what their pods need."""
 
 _NEEDED_BY_PODS = frozenset(

@@ -32,6 +32,19 @@ GATEWAY_API_MISSING = (
     "operator retries automatically"
 )
 
+KEDA_MISSING = (
+    "KEDA is not installed: the cluster has no ScaledObjects (keda.sh/v1alpha1), which spec.autoscaling.provider KEDA "
+    "needs. The number of replicas stays as it is; install KEDA 2.19 or later (https://keda.sh/docs/latest/deploy), "
+    "and the operator creates the ScaledObject within 15 seconds"
+)
+
+_MISSING: dict[Kind | SharedKind, tuple[str, str]] = {
+    Kind.CERTIFICATE: (Reason.DEPENDENCY_MISSING, CERT_MANAGER_MISSING),
+    Kind.SCALED_OBJECT: (Reason.KEDA_NOT_INSTALLED, KEDA_MISSING),
+    **{kind: (Reason.GATEWAY_API_NOT_INSTALLED, GATEWAY_API_MISSING.format(kind)) for kind in ROUTE_KINDS},
+}
+"""The reason and message if the API server does not know an optional kind."""
+
 _MALFORMED = re.compile(r"^failed to (?:create typed patch object|convert new object)\b")
 """The API server responds with 500 to content that violates the schema of its kind (observed with Kubernetes 1.36)."""
 _NO_NAMESPACE = re.compile(r"^namespaces \"")
@@ -83,10 +96,8 @@ class FailedWrite(NamedTuple):
 
 def judge_error(kind: Kind | SharedKind, name: str, error: ClusterError) -> FailedWrite:
     """Who caused an error: the user, an admission controller, or the API server."""
-    if kind is Kind.CERTIFICATE and isinstance(error, NotFoundError) and not _NO_NAMESPACE.search(error.message):
-        return FailedWrite(kind, name, Reason.DEPENDENCY_MISSING, CERT_MANAGER_MISSING)
-    if kind in ROUTE_KINDS and isinstance(error, NotFoundError) and not _NO_NAMESPACE.search(error.message):
-        return FailedWrite(kind, name, Reason.GATEWAY_API_NOT_INSTALLED, GATEWAY_API_MISSING.format(kind))
+    if isinstance(error, NotFoundError) and kind in _MISSING and not _NO_NAMESPACE.search(error.message):
+        return FailedWrite(kind, name, *_MISSING[kind])
     if _MALFORMED.match(error.message):
         return FailedWrite(kind, name, Reason.INVALID_SPEC, error.message, permanent=True)
     if isinstance(error, DeniedError) or _DENIED.search(error.message):

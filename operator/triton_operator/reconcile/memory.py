@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from triton_operator.api.spec import ModelDeployment
 from triton_operator.cluster.object_cache import Snapshot
-from triton_operator.cluster.observed import Child, ChildId, OtherAutoscaler
+from triton_operator.cluster.observed import Child, ChildId, Kind, OtherAutoscaler
+from triton_operator.reconcile.autoscaler_choice import choose_autoscaler
 from triton_operator.reconcile.caching import Caching
 from triton_operator.reconcile.exposure import ExposureDecision, decide_exposure
 from triton_operator.reconcile.failed_writes import FailedWrite
@@ -54,6 +55,7 @@ class PlanInput(NamedTuple):
 
     `older` are the hashes of older revisions that still have pods, `upgrades`: it is the turn of an outdated one.
     `rollback` is what the pods run instead of the newest revision, `canary` what runs next to them.
+    `autoscaler` is the kind that may exist.
     """
 
     deployment: ModelDeployment
@@ -68,6 +70,7 @@ class PlanInput(NamedTuple):
     rollback: StandingRollback | None = None
     canary: StandingCanary | None = None
     may_have_canary: bool = False
+    autoscaler: Kind | None = None
 
 
 class Converged(NamedTuple):
@@ -134,6 +137,7 @@ def plan_input(observed: ObservedState, proxy: ProxyInputs, revision: RevisionSu
         observed.rollback,
         observed.canary,
         observed.may_have_canary,
+        choose_autoscaler(observed),
     )
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import NamedTuple
 
 from triton_operator.api.adoption import Adopt
+from triton_operator.api.keda import keda_autoscaler_name
 from triton_operator.api.names import CA_CONFIG_MAP, LABEL_TRACK, TRACK_CANARY, canary_name, selector_labels
 from triton_operator.api.network_probe import NetworkProbe
 from triton_operator.api.rollout import Strategy
@@ -93,6 +95,8 @@ class ObservedState(NamedTuple):
     `rollback` is what the pods run instead of the newest revision, and `deployment` then has the spec of these pods;
     `why_no_rollback` is why there is none although the newest revision failed, see `rollback`.
     `fetching` are the defaults of the installation for the Job of a cache.
+    `keda_autoscaler` is the HorizontalPodAutoscaler that KEDA created for the ScaledObject,
+    `without_keda` is why the operator sees no ScaledObject of any deployment, None if it can.
     """
 
     deployment: ModelDeployment
@@ -119,6 +123,8 @@ class ObservedState(NamedTuple):
     why_no_canary: str = ""
     due: datetime | None = None
     fetching: Fetching = Fetching()
+    keda_autoscaler: Child | None = None
+    without_keda: HTTPStatus | None = None
 
     @property
     def serving_pods(self) -> tuple[Pod, ...]:
@@ -150,9 +156,20 @@ class ObservedState(NamedTuple):
 
     @property
     def autoscaler_state(self) -> AutoscalerState | None:
-        """What the autoscaler reports."""
-        child = self.children.get((Kind.AUTOSCALER, self.deployment.metadata.name))
+        """What the autoscaler reports, that of KEDA if KEDA is the provider."""
+        autoscaling = self.deployment.spec.autoscaling
+        child = self.keda_autoscaler if autoscaling and autoscaling.uses_keda else self.own_autoscaler
         return child.state if child and isinstance(child.state, AutoscalerState) else None
+
+    @property
+    def own_autoscaler(self) -> Child | None:
+        """The HorizontalPodAutoscaler that the operator created."""
+        return self.children.get((Kind.AUTOSCALER, self.deployment.metadata.name))
+
+    @property
+    def scaled_object(self) -> Child | None:
+        """The ScaledObject that the operator created."""
+        return self.children.get((Kind.SCALED_OBJECT, self.deployment.metadata.name))
 
 
 def observe(
@@ -178,6 +195,8 @@ def observe(
         exposure=snapshot.exposure,
         canary_pods=tuple(pod for pod in snapshot.pods if not pod.job and _is_canary(pod)),
         fetching=fetching,
+        keda_autoscaler=_keda_autoscaler(snapshot, deployment.metadata.name),
+        without_keda=snapshot.without_keda,
     )
 
 
@@ -202,6 +221,13 @@ def _owned_children(snapshot: Snapshot, uid: str, applied_uids: frozenset[str]) 
         for child_id, child in snapshot.children.items()
         if (child.owner_uid == uid or (not child.owner_uid and child.uid in applied_uids)) and child_id != _SHARED
     }
+
+
+def _keda_autoscaler(snapshot: Snapshot, name: str) -> Child | None:
+    """KEDA copies the labels of the ScaledObject to it, so the operator's watch reports it."""
+    child = snapshot.children.get((Kind.AUTOSCALER, keda_autoscaler_name(name)))
+    is_of_keda = child and isinstance(child.state, AutoscalerState) and child.state.scaled_object_uid
+    return child if is_of_keda else None
 
 
 async def read_events(cluster: Cluster, observed: ObservedState) -> dict[str, tuple[PodEvent, ...]]:

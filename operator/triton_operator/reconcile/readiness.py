@@ -85,8 +85,11 @@ def _make_sure_it_is_not_suspended(assessment: Assessment) -> Verdict | None:
 
 def _make_sure_pods_are_desired(assessment: Assessment) -> Verdict | None:
     spec = assessment.observed.deployment.spec
-    if assessment.desired_replicas or spec.autoscaling:
+    if assessment.desired_replicas or (spec.autoscaling and spec.autoscaling.min_replicas):
         return None
+    if spec.autoscaling:
+        cause = "KEDA has stopped all replicas"
+        return _stopped(assessment, Reason.SCALED_TO_ZERO, cause, "an active trigger starts one, see ScalingActive")
     if spec.replicas:
         cause = "an autoscaler that the operator did not create has stopped all replicas"
         return _stopped(assessment, Reason.SCALED_TO_ZERO, cause, "see the condition ScalingActive")

@@ -38,7 +38,8 @@ def decide_replicas(
         return ReplicaDecision(None)
     if live.replicas == 0:
         # A HorizontalPodAutoscaler ignores a Deployment with 0 replicas, so scale it up first.
-        return ReplicaDecision(None, transfer=spec.autoscaling.min_replicas)
+        minimum = spec.autoscaling.min_replicas
+        return ReplicaDecision(None, transfer=minimum if minimum or live.owns_replicas else None)
     return ReplicaDecision(None, transfer=live.replicas if live.owns_replicas else None)
 
 

@@ -17,17 +17,19 @@ from triton_operator.api.status import Truth
 from triton_operator.cluster.autoscaler_projection import describe_metrics
 from triton_operator.cluster.observed import AutoscalerState, ObservedCondition, OtherAutoscaler
 from triton_operator.reconcile.assessment import Assessment
+from triton_operator.reconcile.keda_scaling import advice_for, judge_keda, judge_obsolete, named_by_trigger
 from triton_operator.reconcile.messages import join
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.readiness import Verdict
 from triton_operator.reconcile.replicas import decide_replicas
 
+_EXTERNAL = "FailedGetExternalMetric"
 _ADAPTERS = {
     "FailedGetResourceMetric": "metrics.k8s.io, usually metrics-server",
     "FailedGetContainerResourceMetric": "metrics.k8s.io, usually metrics-server",
     "FailedGetPodsMetric": "custom.metrics.k8s.io, such as prometheus-adapter",
     "FailedGetObjectMetric": "custom.metrics.k8s.io, such as prometheus-adapter",
-    "FailedGetExternalMetric": "external.metrics.k8s.io, such as prometheus-adapter",
+    _EXTERNAL: "external.metrics.k8s.io, such as prometheus-adapter",
 }
 """Who serves the metrics, by the reasons of the HorizontalPodAutoscaler controller."""
 _SINCE = "at the last change, "
@@ -46,6 +48,11 @@ def judge_scaling(assessment: Assessment) -> Verdict | None:
         return _judge_others(observed)
     if spec.suspend:
         return Verdict(Truth.FALSE, Reason.SUSPENDED, "spec.suspend is set")
+    waiting = judge_keda(observed, spec.autoscaling) if spec.autoscaling.uses_keda else judge_obsolete(observed)
+    return waiting or _judge_autoscaler(observed, spec.autoscaling)
+
+
+def _judge_autoscaler(observed: ObservedState, autoscaling: Autoscaling) -> Verdict:
     state = observed.autoscaler_state
     conditions = {each.type: each for each in state.conditions} if state else {}
     active, unable = conditions.get(SCALING_ACTIVE), conditions.get("AbleToScale")
@@ -53,8 +60,8 @@ def judge_scaling(assessment: Assessment) -> Verdict | None:
         return Verdict(Truth.UNKNOWN, Reason.SCALING_NOT_READY, "the autoscaler has not reported yet")
     if active.status != "True" or unable:
         failure = active if active.status != "True" or unable is None else unable
-        return Verdict(Truth.FALSE, failure.reason or Reason.SCALING_NOT_READY, _describe_failure(failure))
-    return Verdict(Truth.TRUE, Reason.SCALING, _describe_numbers(state, spec.autoscaling, observed))
+        return Verdict(Truth.FALSE, failure.reason or Reason.SCALING_NOT_READY, _describe_failure(failure, observed))
+    return Verdict(Truth.TRUE, Reason.SCALING, _describe_numbers(state, autoscaling, observed))
 
 
 def _judge_others(observed: ObservedState) -> Verdict | None:
@@ -66,8 +73,10 @@ def _judge_others(observed: ObservedState) -> Verdict | None:
     return Verdict(Truth.FALSE, Reason.OTHER_AUTOSCALER, _describe_others(others, observed.deployment))
 
 
-def _describe_failure(failure: ObservedCondition) -> str:
-    adapter = _ADAPTERS.get(failure.reason)
+def _describe_failure(failure: ObservedCondition, observed: ObservedState) -> str:
+    adapter, autoscaling = _ADAPTERS.get(failure.reason), observed.deployment.spec.autoscaling
+    if autoscaling and autoscaling.uses_keda and failure.reason == _EXTERNAL:
+        return join(failure.message, advice_for(observed, autoscaling))
     if adapter:
         return join(failure.message, f"check that the cluster serves {adapter}")
     return join(failure.message, _AMBIGUOUS if failure.reason == "AmbiguousSelector" else "")
@@ -78,7 +87,7 @@ def _describe_numbers(state: AutoscalerState, bounds: Autoscaling, observed: Obs
     replicas = "1 replica" if state.current_replicas == 1 else f"{state.current_replicas} replicas"
     limit = ", which is the maximum" if state.desired_replicas >= bounds.max_replicas else ""
     decision = f"{replicas}, {state.desired_replicas} desired{limit}"
-    metrics = describe_metrics(state.metrics)
+    metrics = describe_metrics(named_by_trigger(observed, bounds, state.metrics) if bounds.uses_keda else state.metrics)
     kept = _previous_message(observed, f"{decision}; {_SINCE}")
     return kept or join(decision, f"{_SINCE}{metrics}" if metrics else "")
 

@@ -31,8 +31,8 @@ from triton_operator.resources.user_environment import find_environment_problems
 from triton_operator.triton.server.versions import parse
 
 
-def validate(spec: Spec, name: str = "") -> None:
-    """Raise InvalidSpecError for the first thing that is wrong; `name` is that of the object."""
+def validate(spec: Spec, name: str = "", namespace: str = "") -> None:
+    """Raise InvalidSpecError for the first thing that is wrong; `name` and `namespace` are those of the object."""
     _make_sure_model_names_are_unique(spec)
     for path, repository in _repositories(spec):
         _make_sure_there_is_one_source(path, repository)
@@ -40,7 +40,7 @@ def validate(spec: Spec, name: str = "") -> None:
     _make_sure_the_cache_is_used(spec)
     _make_sure_the_proxy_can_be_used(spec)
     _make_sure_paths_stay_inside(spec)
-    check_autoscaling(spec.autoscaling)
+    check_autoscaling(spec, (namespace, name))
     _make_sure_the_version_is_a_release(spec)
     _make_sure_there_is_one_key(spec)
     _make_sure_the_plaintext_fits(spec)

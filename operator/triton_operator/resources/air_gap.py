@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import groupby
+from urllib.parse import urlsplit
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.errors import InvalidSpecError, Problem
+from triton_operator.api.keda import ADDRESSES, OFFLINE_TRIGGERS
 from triton_operator.api.privacy import Profile
 from triton_operator.api.repository import ModelRepository
 from triton_operator.api.spec import Spec
@@ -30,6 +32,8 @@ OPERATOR_IMAGE = "image.digest in the values of the Helm chart"
 _DIGEST = "@sha256:"
 _BY_DIGEST = f"must be referenced by digest ({_DIGEST}…)"
 _PRIVATE_ONLY = f"must contain private addresses ({', '.join(PRIVATE_RANGES)}){{}}"
+_INSIDE = "must be a URL in the cluster, such as http://NAME.NAMESPACE.svc:PORT, or with a private IP address"
+_CLUSTER_NAMES = (".svc", ".svc.cluster.local")
 _NETWORKS = tuple(map(ip_network, PRIVATE_RANGES))
 
 
@@ -59,6 +63,7 @@ def find_missing(spec: Spec, settings: Settings | None = None) -> list[Problem]:
         *_missing_of_cache(spec),
         *_missing_of_vault(spec),
         *_missing_of_dns(spec),
+        *_missing_of_triggers(spec),
     ]
     return [*found, *(_missing_of_installation(spec, settings) if settings else ())]
 
@@ -109,6 +114,26 @@ def _missing_of_dns(spec: Spec) -> Iterator[Problem]:
         yield Problem("spec.dnsConfig.nameservers", _PRIVATE_ONLY.format(f", not {', '.join(public)}"))
 
 
+def _missing_of_triggers(spec: Spec) -> Iterator[Problem]:
+    """KEDA connects to what a trigger names, so this must be inside."""
+    autoscaling = spec.autoscaling
+    if autoscaling is None:
+        return
+    if autoscaling.prometheus_server and not _is_inside(autoscaling.prometheus_server):
+        yield Problem("spec.autoscaling.keda.prometheusServer", _INSIDE)
+    for index, metric in enumerate(autoscaling.metrics):
+        path, trigger = f"spec.autoscaling.metrics[{index}].trigger", metric.trigger or {}
+        kind, metadata = str(trigger.get("type", "")), trigger.get("metadata")
+        if metric.trigger is None or kind in OFFLINE_TRIGGERS:
+            continue
+        name = ADDRESSES.get(kind)
+        if name is None:
+            known = ", ".join(sorted({*OFFLINE_TRIGGERS, *ADDRESSES}))
+            yield Problem(f"{path}.type", f"must be one of {known}, not {kind}")
+        elif not isinstance(metadata, dict) or not _is_inside(str(metadata.get(name, ""))):
+            yield Problem(f"{path}.metadata.{name}", _INSIDE)
+
+
 def _missing_of_installation(spec: Spec, settings: Settings) -> Iterator[Problem]:
     try:
         server = choose_server_image(spec, settings)
@@ -137,6 +162,15 @@ def _repositories(spec: Spec) -> Iterator[tuple[str, ModelRepository]]:
     for index, model in enumerate(spec.models):
         if model.model_repository:
             yield f"spec.models[{index}].modelRepository", model.model_repository
+
+
+def _is_inside(url: str) -> bool:
+    """Whether the host of a URL is a name of a Service, or a private address."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:  # For example, text in brackets that is not an IPv6 address.
+        return False
+    return host.endswith(_CLUSTER_NAMES) or _is_private(host)
 
 
 def _is_private(cidr: str) -> bool:

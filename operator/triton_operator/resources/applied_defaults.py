@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from triton_operator.api.autoscaling import Keda
 from triton_operator.api.privacy import Audit
 from triton_operator.api.quantity import format_bytes
 from triton_operator.api.rollout import Strategy
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.resources.accelerators import scheduling_defaults
-from triton_operator.resources.autoscaler import DEFAULT_METRICS, DEFAULT_UTILIZATION
 from triton_operator.resources.body_limit import max_body_bytes
 from triton_operator.resources.container_resources import (
     default_requests,
@@ -32,6 +32,8 @@ from triton_operator.resources.rollout import (
     OLD_REVISIONS,
     progress_deadline_seconds,
 )
+from triton_operator.resources.scaled_object import COOLDOWN_SECONDS, POLLING_SECONDS
+from triton_operator.resources.scaling_presets import DEFAULT_METRICS, default_target
 from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage, choose_server_image
 from triton_operator.resources.settings import Fetching, Settings
@@ -43,6 +45,7 @@ from triton_operator.resources.tls import terminates_tls, tls_mode
 from triton_operator.triton.config.defaults import Choice
 
 _CPU = "The CPU usage of the container triton, because most models are limited by it; 20% are a reserve."
+_RESERVE = "Leaves a reserve while new replicas start."
 _REQUESTS = "Sufficient for small models; an autoscaler on CPU needs a request as its reference."
 
 _PREPARE = "The values of Triton's container, which runs after it; values in the spec override them."
@@ -106,12 +109,24 @@ def _autoscaling(spec: Spec) -> Iterator[Choice]:
     if spec.autoscaling is None:
         return
     if not spec.autoscaling.metrics:
-        value = ", ".join(f"{metric.type} at {DEFAULT_UTILIZATION}%" for metric in DEFAULT_METRICS)
+        value = ", ".join(f"{metric.type} at {default_target(metric.type)}%" for metric in DEFAULT_METRICS)
         yield Choice("spec.autoscaling.metrics", value, _CPU)
     for index, metric in enumerate(spec.autoscaling.metrics):
-        if metric.type.is_preset and metric.average_utilization is None:
-            field = f"spec.autoscaling.metrics[{index}].averageUtilization"
-            yield Choice(field, str(DEFAULT_UTILIZATION), "Leaves a reserve while new replicas start.")
+        chosen = default_target(metric.type) if metric.type.is_preset else None
+        if chosen is not None and metric.average_utilization is None and metric.average_value is None:
+            name = "averageUtilization" if metric.type.is_percentage else "averageValue"
+            yield Choice(f"spec.autoscaling.metrics[{index}].{name}", str(chosen), _RESERVE)
+    if spec.autoscaling.uses_keda:
+        yield from _keda(spec.autoscaling.keda or Keda())
+
+
+def _keda(keda: Keda) -> Iterator[Choice]:
+    if keda.polling_interval_seconds is None:
+        field = "spec.autoscaling.keda.pollingIntervalSeconds"
+        yield Choice(field, str(POLLING_SECONDS), "The first replica starts soon after a trigger becomes active.")
+    if keda.cooldown_seconds is None:
+        field = "spec.autoscaling.keda.cooldownSeconds"
+        yield Choice(field, str(COOLDOWN_SECONDS), "Loading models again takes longer than a short pause.")
 
 
 def _models(configs: Sequence[RenderedConfig]) -> Iterator[Choice]:

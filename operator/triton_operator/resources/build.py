@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from triton_operator.api.keda import SCALED_OBJECT
 from triton_operator.api.privacy import TLSMode
 from triton_operator.api.rollout import Strategy
 from triton_operator.api.spec import ModelDeployment
@@ -26,6 +27,7 @@ from triton_operator.resources.network_policy import build_network_policy
 from triton_operator.resources.proxy_inputs import OFFLINE, ProxyInputs
 from triton_operator.resources.proxy_policy import build_proxy_config, build_proxy_policy
 from triton_operator.resources.revision import Revision, build_controller_revision, render_revision
+from triton_operator.resources.scaled_object import build_scaled_object
 from triton_operator.resources.service import (
     build_headless_service,
     build_service,
@@ -38,7 +40,7 @@ from triton_operator.resources.tls import terminates_tls, tls_mode
 from triton_operator.triton.proxy_contract.policy import ProxyPolicy
 
 _ABOUT_PODS = frozenset(
-    {"ConfigMap", "ControllerRevision", "Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget"}
+    {"ConfigMap", "ControllerRevision", "Deployment", "HorizontalPodAutoscaler", SCALED_OBJECT, "PodDisruptionBudget"}
 )
 
 
@@ -110,7 +112,8 @@ def build_children(  # noqa: PLR0913 -- everything that decides about children
         ),
     ]
     if spec.autoscaling and not spec.suspend:
-        children.append(build_autoscaler(deployment, spec.autoscaling))
+        build = build_scaled_object if spec.autoscaling.uses_keda else build_autoscaler
+        children.append(build(deployment, spec.autoscaling))
     if _may_have_several_pods(deployment):
         children.append(build_disruption_budget(deployment, with_canary=with_canary))
     return children

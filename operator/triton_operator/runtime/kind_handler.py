@@ -25,4 +25,4 @@ class KindHandler:
             del self._cache.unavailable[self._kind]
         else:
             self._cache.unavailable[self._kind] = status
-        self._queue.add_routine(self._cache.exposed())
+        self._queue.add_routine(self._cache.dependents(self._kind))

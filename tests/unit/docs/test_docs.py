@@ -129,6 +129,8 @@ def spans(page: Path) -> set[str]:
 
 
 _OTHER_NAMES = (
+    "keda.sh",
+    "autoscaling.keda.sh",
     "nvidia.com",
     "amd.com",
     "gpu.intel.com",

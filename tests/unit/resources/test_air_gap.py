@@ -55,6 +55,47 @@ def test_other_profiles_require_none_of_it(profile: str) -> None:
         check_air_gap(a_deployment(privacy={"profile": "AirGapped"}).spec, SETTINGS)
 
 
+def scaled_by(kind: str, **metadata: str) -> Spec:
+    """A deployment that KEDA scales by one trigger."""
+    metric = {"type": "Trigger", "trigger": {"type": kind, "metadata": metadata}}
+    return a_spec(autoscaling={"maxReplicas": 2, "provider": "KEDA", "metrics": [metric]})
+
+
+@pytest.mark.parametrize(
+    ("kind", "metadata", "path"),
+    [
+        ("kafka", {"bootstrapServers": "queue.shop.svc:9092"}, "type"),
+        ("metrics-api", {"url": "https://attacker.example.com/n"}, "metadata.url"),
+        ("metrics-api", {"url": "http://[not an address"}, "metadata.url"),
+        ("prometheus", {"serverAddress": "http://203.0.113.4:9090"}, "metadata.serverAddress"),
+        ("prometheus", {}, "metadata.serverAddress"),
+    ],
+)
+def test_keda_connects_to_nothing_outside(kind: str, metadata: dict[str, str], path: str) -> None:
+    found = find_missing(scaled_by(kind, **metadata))
+    assert [each.path for each in found] == [f"spec.autoscaling.metrics[0].trigger.{path}"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "metadata"),
+    [
+        ("cron", {"timezone": "UTC"}),
+        ("metrics-api", {"url": "http://queue.shop.svc/length"}),
+        ("prometheus", {"serverAddress": "http://10.1.2.3:9090"}),
+        ("prometheus", {"serverAddress": "http://prometheus.monitoring.svc.cluster.local:9090"}),
+    ],
+)
+def test_keda_may_connect_to_what_is_inside(kind: str, metadata: dict[str, str]) -> None:
+    assert find_missing(scaled_by(kind, **metadata)) == []
+
+
+def test_keda_queries_a_prometheus_inside() -> None:
+    keda = {"prometheusServer": "https://prometheus.example.com"}
+    metrics = [{"type": "QueueTimeRatio"}]
+    spec = a_spec(autoscaling={"maxReplicas": 2, "provider": "KEDA", "keda": keda, "metrics": metrics})
+    assert [each.path for each in find_missing(spec)] == ["spec.autoscaling.keda.prometheusServer"]
+
+
 def tag_repository(spec: dict[str, Any], _: Settings) -> None:
     spec["modelRepository"] = TAGGED
 

@@ -148,9 +148,21 @@ def _scaled_by_resources(evidence: Evidence) -> list[str]:
     return [name for name, autoscaling in scaled if autoscaling and _uses_resources(autoscaling)]
 
 
+_WITHOUT_RESOURCES = frozenset(
+    {
+        MetricType.PODS,
+        MetricType.OBJECT,
+        MetricType.EXTERNAL,
+        MetricType.TRIGGER,
+        *(each for each in MetricType if each.is_of_triton),
+    }
+)
+"""Types of metrics that are not the usage of CPU or memory."""
+
+
 def _uses_resources(autoscaling: dict[str, Any]) -> bool:
     types = {metric.get("type") for metric in autoscaling.get("metrics") or [{}]}
-    return not types <= {MetricType.PODS, MetricType.OBJECT, MetricType.EXTERNAL}
+    return bool(types - _WITHOUT_RESOURCES)
 
 
 def _amounts(nodes: list[dict[str, Any]], resource: str) -> list[str]:

@@ -26,6 +26,7 @@ ORDER = (
     "Job",
     "PersistentVolumeClaim",
     "Service",
+    "ScaledObject",
     "HorizontalPodAutoscaler",
     "PodDisruptionBudget",
     "NetworkPolicy",
@@ -126,6 +127,16 @@ def _autoscaler(item: Object) -> NodeState:
     return f"{state}: {metrics}" if metrics else state, why, active
 
 
+def _scaled_object(item: Object) -> NodeState:
+    spec, conditions = item.get("spec", {}), item.get("status", {}).get("conditions", [])
+    ready: Object = next((each for each in conditions if each.get("type") == "Ready"), {})
+    active = any(each.get("type") == "Active" and each.get("status") == "True" for each in conditions)
+    good = {"True": True, "False": False}.get(str(ready.get("status")))
+    bounds = f"{spec.get('minReplicaCount', 0)} to {spec.get('maxReplicaCount', 100)}"
+    why = "" if good else str(ready.get("message", ""))
+    return f"{bounds}, {'a trigger is active' if active else 'no trigger is active'}", why, good
+
+
 def _metrics(part: Object, field: str) -> list[StoredMetric]:
     return msgspec.convert(part.get(field) or [], list[StoredMetric])
 
@@ -168,6 +179,7 @@ _STATES: dict[str, Callable[[Object], NodeState]] = {
     "ReplicaSet": _replicas,
     "Pod": _pod,
     "Service": _service,
+    "ScaledObject": _scaled_object,
     "HorizontalPodAutoscaler": _autoscaler,
     "PersistentVolumeClaim": _claim,
     "Job": _job,
