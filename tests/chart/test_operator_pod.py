@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.chart.conftest import SCENARIOS, Render, one
-from triton_operator.resources.settings import Accelerator, Fetching, load
+from triton_operator.resources.settings import Accelerator, FetchDefaults, load
 
 
 def pod(render: Render, scenario: str = "default", **values: Any) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def test_defaults_for_downloads_are_settings_of_the_operator(render: Render, tmp
     assert fetching.ca_bundle_config_map_ref
     assert fetching.ca_bundle_config_map_ref.name == "company-ca"
     file.write_text(one(render(), "ConfigMap")["data"]["settings.json"])
-    assert load(file).fetching == Fetching()
+    assert load(file).fetching == FetchDefaults()
 
 
 def test_the_default_catalogue_is_nvidias_image(render: Render, tmp_path: Path) -> None:

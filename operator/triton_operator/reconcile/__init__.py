@@ -1,1 +1,1 @@
-"""Decisions: what should exist, what to do about it, and what to tell the user. No Kopf, no HTTP."""
+"""Decisions: what should exist, what to do about it, and what the status says. No Kopf, no HTTP."""

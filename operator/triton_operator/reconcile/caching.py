@@ -15,7 +15,7 @@ from triton_operator.cluster.observed import Child, ChildId, ClaimState, JobStat
 from triton_operator.resources.cache import Generation
 from triton_operator.resources.cache_content import claim_name, recipe
 from triton_operator.resources.fetch_defaults import with_fetch_defaults
-from triton_operator.resources.settings import Fetching
+from triton_operator.resources.settings import FetchDefaults
 
 RETRY_AFTER = timedelta(minutes=5)
 """Pause after a Job has given up on an outage, on top of the growing pauses between its own attempts."""
@@ -42,7 +42,7 @@ class Caching(NamedTuple):
 
 
 def decide_caching(
-    specified: ModelDeployment, children: Mapping[ChildId, Child], now: datetime, fetching: Fetching
+    specified: ModelDeployment, children: Mapping[ChildId, Child], now: datetime, fetching: FetchDefaults
 ) -> Caching | None:
     """State of the cache and what it should become; None when the spec requests none."""
     cache = specified.spec.cache

@@ -38,7 +38,7 @@ from triton_operator.reconcile.pods import created_at, is_stuck, waits_for_image
 from triton_operator.reconcile.room import NOTHING_SEEN, Room
 from triton_operator.reconcile.times import parse_time
 from triton_operator.resources.revision import Revision
-from triton_operator.resources.settings import Fetching
+from triton_operator.resources.settings import FetchDefaults
 
 _SHARED = (Kind.CONFIG_MAP, CA_CONFIG_MAP)
 """Shared by all deployments; it is observed as a child only if somebody adds the operator's label."""
@@ -122,7 +122,7 @@ class ObservedState(NamedTuple):
     canary: StandingCanary | None = None
     why_no_canary: str = ""
     due: datetime | None = None
-    fetching: Fetching = Fetching()
+    fetching: FetchDefaults = FetchDefaults()
     keda_autoscaler: Child | None = None
     without_keda: HTTPStatus | None = None
 
@@ -173,7 +173,11 @@ class ObservedState(NamedTuple):
 
 
 def observe(
-    snapshot: Snapshot, deployment: ModelDeployment, applied_uids: frozenset[str], now: datetime, fetching: Fetching
+    snapshot: Snapshot,
+    deployment: ModelDeployment,
+    applied_uids: frozenset[str],
+    now: datetime,
+    fetching: FetchDefaults,
 ) -> ObservedState:
     """The state of one deployment as the operator's cache has it, without Events.
 

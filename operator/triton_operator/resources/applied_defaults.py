@@ -36,7 +36,7 @@ from triton_operator.resources.scaled_object import COOLDOWN_SECONDS, POLLING_SE
 from triton_operator.resources.scaling_presets import DEFAULT_METRICS, default_target
 from triton_operator.resources.server_environment import server_environment
 from triton_operator.resources.server_image import ServerImage, choose_server_image
-from triton_operator.resources.settings import Fetching, Settings
+from triton_operator.resources.settings import FetchDefaults, Settings
 from triton_operator.resources.shared_memory import shared_memory_size
 from triton_operator.resources.sources import sources_of
 from triton_operator.resources.spread import SPREAD_OVER, spreads_replicas
@@ -96,7 +96,7 @@ def _other_containers(spec: Spec) -> Iterator[Choice]:
         yield Choice("spec.cache.resources", describe(job_resources(spec)), _JOB)
 
 
-def _fetching(spec: Spec, fetching: Fetching) -> Iterator[Choice]:
+def _fetching(spec: Spec, fetching: FetchDefaults) -> Iterator[Choice]:
     fetched = [source.repository for source in sources_of(spec) if source.repository.fetched]
     if fetched and (proxy := default_proxy(spec, fetching)):
         yield Choice("spec.prepare.httpProxy.url", proxy.url, "The proxy of the installation, in the chart's values.")

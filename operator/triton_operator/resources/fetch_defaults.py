@@ -15,13 +15,13 @@ from triton_operator.api.repository import CABundle, ModelRepository
 from triton_operator.api.spec import ModelDeployment, Spec
 from triton_operator.resources.egress import port_of
 from triton_operator.resources.fetch_proxy import is_proxied, url_of
-from triton_operator.resources.settings import Fetching
+from triton_operator.resources.settings import FetchDefaults
 from triton_operator.resources.sources import cached_sources, sources_of
 
 
-def with_fetch_defaults(deployment: ModelDeployment, fetching: Fetching) -> ModelDeployment:
+def with_fetch_defaults(deployment: ModelDeployment, fetching: FetchDefaults) -> ModelDeployment:
     """The deployment with these defaults; the same object if there are none."""
-    if fetching == Fetching() or not any(source.repository.fetched for source in sources_of(deployment.spec)):
+    if fetching == FetchDefaults() or not any(source.repository.fetched for source in sources_of(deployment.spec)):
         return deployment
     spec = _with_authorities(deployment.spec, fetching.ca_bundle_config_map_ref)
     if proxy := default_proxy(spec, fetching):
@@ -29,14 +29,14 @@ def with_fetch_defaults(deployment: ModelDeployment, fetching: Fetching) -> Mode
     return msgspec.structs.replace(deployment, spec=spec)
 
 
-def default_proxy(spec: Spec, fetching: Fetching) -> HttpProxy | None:
+def default_proxy(spec: Spec, fetching: FetchDefaults) -> HttpProxy | None:
     """The proxy of the installation, unless the user decides; never under AirGapped, because it connects outside."""
     if spec.prepare.http_proxy or spec.privacy.profile is Profile.AIR_GAPPED:
         return None
     return fetching.http_proxy
 
 
-def default_authorities(repository: ModelRepository, fetching: Fetching) -> CABundle | None:
+def default_authorities(repository: ModelRepository, fetching: FetchDefaults) -> CABundle | None:
     """The ConfigMap of the installation, unless the user names one; http:// does not use certificates."""
     if not repository.fetched or repository.ca_bundle_config_map_ref or url_of(repository).startswith("http://"):
         return None
@@ -44,7 +44,7 @@ def default_authorities(repository: ModelRepository, fetching: Fetching) -> CABu
 
 
 def _with_authorities(spec: Spec, bundle: CABundle | None) -> Spec:
-    fetching = Fetching(ca_bundle_config_map_ref=bundle)
+    fetching = FetchDefaults(ca_bundle_config_map_ref=bundle)
 
     def complete(repository: ModelRepository | None) -> ModelRepository | None:
         default = default_authorities(repository, fetching) if repository else None

@@ -64,7 +64,7 @@ class AcceleratorDefaults(Struct, frozen=True):
     runtime_class_name: str | None = None
 
 
-class Fetching(Struct, frozen=True):
+class FetchDefaults(Struct, frozen=True):
     """Defaults for the containers that fetch models, `prepare` and the Jobs of caches.
 
     The Secret and the ConfigMap have the same names in each namespace. `proxy_cidrs` are the addresses of the proxy, to
@@ -89,7 +89,7 @@ class Settings(Struct, frozen=True):
     accelerators: tuple[AcceleratorDefaults, ...] = ()
     ipv6: bool = False
     max_concurrent_upgrades: int = 1
-    fetching: Fetching = Fetching()
+    fetching: FetchDefaults = FetchDefaults()
 
 
 def in_cluster(settings: Settings, environment: Mapping[str, str]) -> Settings:

@@ -19,7 +19,7 @@ from triton_operator.resources.build import render
 from triton_operator.resources.cache_content import claim_name, recipe
 from triton_operator.resources.own_secrets import own_secrets
 from triton_operator.resources.revision import inputs_hash
-from triton_operator.resources.settings import Fetching, Settings
+from triton_operator.resources.settings import FetchDefaults, Settings
 from triton_operator.triton.prepare_contract import request as preparation
 
 Object = dict[str, Any]
@@ -28,7 +28,7 @@ S3: Object = {"modelRepository": {"s3": {"bucket": "models", "endpoint": "https:
 OPEN: Object = S3 | {"privacy": {"profile": "Open"}}
 CACHED: Object = S3 | {"cache": {"size": "5Gi"}}
 PROXY: Object = {"url": "http://proxy.example.com:3128", "credentialsSecretRef": {"name": "proxy"}}
-INSTALLED = Fetching(
+INSTALLED = FetchDefaults(
     http_proxy=HttpProxy("http://proxy.company:8080", (".svc",), SecretName("company-proxy")),
     proxy_cidrs=("192.0.2.7/32",),
     ca_bundle_config_map_ref=CABundle("company-ca"),
@@ -40,12 +40,12 @@ def with_proxy(base: Object, **proxy: Any) -> ModelDeployment:
     return a_deployment(**base, prepare={"httpProxy": PROXY | proxy})
 
 
-def settings(fetching: Fetching = INSTALLED) -> Settings:
+def settings(fetching: FetchDefaults = INSTALLED) -> Settings:
     """An installation with defaults for downloads."""
     return msgspec.structs.replace(SETTINGS, fetching=fetching)
 
 
-def children(deployment: ModelDeployment, fetching: Fetching = INSTALLED) -> dict[str, Object]:
+def children(deployment: ModelDeployment, fetching: FetchDefaults = INSTALLED) -> dict[str, Object]:
     """The rendered objects by kind; the policy is that of the cache, and the ConfigMap that of `prepare`."""
     names = {"NetworkPolicy": claim_name(deployment)}
     return {
@@ -56,7 +56,9 @@ def children(deployment: ModelDeployment, fetching: Fetching = INSTALLED) -> dic
     }
 
 
-def serving_pod(deployment: ModelDeployment, fetching: Fetching = INSTALLED) -> tuple[Object, preparation.Preparation]:
+def serving_pod(
+    deployment: ModelDeployment, fetching: FetchDefaults = INSTALLED
+) -> tuple[Object, preparation.Preparation]:
     """The pod of the Deployment, and what its `prepare` gets."""
     found = children(deployment, fetching)
     request = found["ConfigMap"]["data"][preparation.CONFIG_FILE]
@@ -70,7 +72,7 @@ def job_pod(deployment: ModelDeployment) -> tuple[Object, preparation.Preparatio
     return template["spec"], preparation.decode(request.encode())
 
 
-def egress(deployment: ModelDeployment, fetching: Fetching = INSTALLED) -> tuple[list[str], list[int]]:
+def egress(deployment: ModelDeployment, fetching: FetchDefaults = INSTALLED) -> tuple[list[str], list[int]]:
     """The addresses (none: any) and ports that the policy of the Job allows in addition to DNS."""
     _, rule = children(deployment, fetching)["NetworkPolicy"]["spec"]["egress"]
     return [peer["ipBlock"]["cidr"] for peer in rule.get("to", ())], [port["port"] for port in rule["ports"]]
@@ -108,9 +110,9 @@ def test_the_job_of_a_cache_gets_it_and_the_pods_do_not() -> None:
 
 def test_without_a_proxy_nothing_changes() -> None:
     """The request is part of the ConfigMap's name, so a new member would restart the pods of existing objects."""
-    request = children(a_deployment(**OPEN), Fetching())["ConfigMap"]["data"][preparation.CONFIG_FILE]
+    request = children(a_deployment(**OPEN), FetchDefaults())["ConfigMap"]["data"][preparation.CONFIG_FILE]
     assert "roxy" not in request
-    assert "roxy" in children(with_proxy(OPEN), Fetching())["ConfigMap"]["data"][preparation.CONFIG_FILE]
+    assert "roxy" in children(with_proxy(OPEN), FetchDefaults())["ConfigMap"]["data"][preparation.CONFIG_FILE]
 
 
 def test_the_defaults_of_the_installation() -> None:
@@ -160,8 +162,8 @@ def test_air_gapped_never_uses_the_proxy_of_the_installation() -> None:
 
 def test_the_policy_of_the_job_leads_to_the_proxy() -> None:
     with_cidrs = CACHED | {"cache": {"size": "5Gi", "egress": {"cidrs": ["203.0.113.0/24"]}}}
-    assert egress(a_deployment(**with_cidrs), Fetching()) == (["203.0.113.0/24"], [9000])
-    assert egress(with_proxy(with_cidrs), Fetching()) == (["203.0.113.0/24"], [3128])
+    assert egress(a_deployment(**with_cidrs), FetchDefaults()) == (["203.0.113.0/24"], [9000])
+    assert egress(with_proxy(with_cidrs), FetchDefaults()) == (["203.0.113.0/24"], [3128])
     assert egress(with_proxy(with_cidrs, noProxy=["example.com"])) == (["203.0.113.0/24"], [9000])
     assert egress(a_deployment(**with_cidrs)) == (["203.0.113.0/24", "192.0.2.7/32"], [8080])
     ports = CACHED | {"cache": {"size": "5Gi", "egress": {"cidrs": ["203.0.113.0/24"], "ports": [443]}}}

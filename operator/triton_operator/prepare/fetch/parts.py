@@ -25,7 +25,7 @@ CONNECTIONS = 8
 FROM_THE_START = 5
 """Attempts for a file that cannot be resumed; received bytes do not count as progress for such a file."""
 
-Tell = Callable[[int, int | None], None]
+ReportProgress = Callable[[int, int | None], None]
 """Called with the received and the total bytes (None: not known), from any thread, about once a second."""
 
 
@@ -37,10 +37,12 @@ class FilePart(NamedTuple):
     end: int | None
 
 
-def fetch_files(origin: Origin, files: list[RemoteFile], folder: Path, journal: Journal, tell: Tell) -> None:
+def fetch_files(
+    origin: Origin, files: list[RemoteFile], folder: Path, journal: Journal, report_progress: ReportProgress
+) -> None:
     """Fill `folder` with the files; raises PrepareError, or SourceChangedError if a file was replaced."""
     missing = [part for file in files for part in _missing_parts(file, folder / file.name, journal)]
-    tally = _Tally(files, missing, tell)
+    tally = _Tally(files, missing, report_progress)
     require_space(origin.shown, folder, tally.missing)
     _in_parallel(_Fetching(origin, folder, journal, RetryBudget(origin.shown), tally), missing)
 
@@ -67,22 +69,22 @@ def _parts(file: RemoteFile) -> list[FilePart]:
 class _Tally:
     """Counts bytes and reports progress at intervals."""
 
-    def __init__(self, files: list[RemoteFile], missing: list[FilePart], tell: Tell) -> None:
+    def __init__(self, files: list[RemoteFile], missing: list[FilePart], report_progress: ReportProgress) -> None:
         sizes = [file.size for file in files]
         self.total = None if None in sizes else sum(size or 0 for size in sizes)
         self.missing = sum(part.end - part.start for part in missing if part.end is not None)
         self._done = (self.total or 0) - self.missing
-        self._tell, self._told = tell, time.monotonic()
+        self._report_progress, self._reported_at = report_progress, time.monotonic()
         self._lock = threading.Lock()
 
     def add(self, count: int) -> None:
         with self._lock:
             self._done += count
             now = time.monotonic()
-            due = now - self._told >= 1
-            self._told = now if due else self._told
+            due = now - self._reported_at >= 1
+            self._reported_at = now if due else self._reported_at
         if due:
-            self._tell(self._done, self.total)
+            self._report_progress(self._done, self.total)
 
     def left(self) -> int | None:
         return None if self.total is None else self.total - self._done

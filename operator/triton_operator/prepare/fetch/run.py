@@ -19,7 +19,7 @@ from triton_operator.api.conditions import Reason
 from triton_operator.prepare.errors import PrepareError
 from triton_operator.prepare.fetch.journal import DownloadIdentity, Journal, this_boot
 from triton_operator.prepare.fetch.origin import SourceChangedError, TransientError
-from triton_operator.prepare.fetch.parts import Tell, fetch_files
+from triton_operator.prepare.fetch.parts import ReportProgress, fetch_files
 from triton_operator.prepare.fetch.retry_budget import RetryBudget
 from triton_operator.prepare.fetch.route import FetchRoute
 from triton_operator.triton.prepare_contract.request import REPOSITORY_FOLDER, Download, FetchProxy
@@ -31,7 +31,9 @@ CHANGES = 3
 """Number of attempts if a file is replaced during the download."""
 
 
-def fetch(download: Download, tell: Tell, proxy: FetchProxy | None = None, *, durable: bool = False) -> Path:
+def fetch(
+    download: Download, report_progress: ReportProgress, proxy: FetchProxy | None = None, *, durable: bool = False
+) -> Path:
     """Return the folder with the complete repository; raises PrepareError, or OSError if the volume fails.
 
     `durable` flushes everything to the disk before the folder appears, for a volume that outlives a crash of the
@@ -46,7 +48,7 @@ def fetch(download: Download, tell: Tell, proxy: FetchProxy | None = None, *, du
     if journal.identity != identity:
         _clear(target)
         journal.begin(identity)
-    _fetch_unchanged(download, target, journal, tell, FetchRoute.of(proxy))
+    _fetch_unchanged(download, target, journal, report_progress, FetchRoute.of(proxy))
     if durable:
         _flush(target / GROWING)
     (target / GROWING).rename(target / REPOSITORY_FOLDER)
@@ -69,11 +71,13 @@ def _clear(target: Path) -> None:
     (target / ARCHIVE).unlink(missing_ok=True)
 
 
-def _fetch_unchanged(download: Download, target: Path, journal: Journal, tell: Tell, route: FetchRoute) -> None:
+def _fetch_unchanged(
+    download: Download, target: Path, journal: Journal, report_progress: ReportProgress, route: FetchRoute
+) -> None:
     fetch_source = _fetch_s3 if download.s3 else _fetch_http
     for _ in range(CHANGES):
         try:
-            fetch_source(download, target, journal, tell, route)
+            fetch_source(download, target, journal, report_progress, route)
         except SourceChangedError:
             continue
         return
@@ -81,7 +85,9 @@ def _fetch_unchanged(download: Download, target: Path, journal: Journal, tell: T
     raise PrepareError(Reason.SOURCE_UNREACHABLE, "", message)
 
 
-def _fetch_s3(download: Download, target: Path, journal: Journal, tell: Tell, route: FetchRoute) -> None:
+def _fetch_s3(
+    download: Download, target: Path, journal: Journal, report_progress: ReportProgress, route: FetchRoute
+) -> None:
     from triton_operator.prepare.fetch.s3 import S3Origin  # Slow import, needed for S3 only.
 
     origin = S3Origin(download, route)
@@ -89,16 +95,18 @@ def _fetch_s3(download: Download, target: Path, journal: Journal, tell: Tell, ro
     folder = target / GROWING
     folder.mkdir(exist_ok=True)
     _remove_others(folder, {file.name for file in files})
-    fetch_files(origin, files, folder, journal, tell)
+    fetch_files(origin, files, folder, journal, report_progress)
 
 
-def _fetch_http(download: Download, target: Path, journal: Journal, tell: Tell, route: FetchRoute) -> None:
+def _fetch_http(
+    download: Download, target: Path, journal: Journal, report_progress: ReportProgress, route: FetchRoute
+) -> None:
     from triton_operator.prepare.fetch.archive import unpack
     from triton_operator.prepare.fetch.http import HttpOrigin
 
     origin = HttpOrigin(download, route)
     file = _find_with_retries(origin.shown, lambda: origin.find(ARCHIVE))
-    fetch_files(origin, [file], target, journal, tell)
+    fetch_files(origin, [file], target, journal, report_progress)
     if download.http and download.http.sha256:
         _check(target / ARCHIVE, download.http.sha256, origin.shown)
     shutil.rmtree(target / GROWING, ignore_errors=True)
