@@ -17,12 +17,13 @@ from triton_operator.proxy.token_verifier import encoded
 from triton_operator.triton.proxy_contract.policy import Caller, Issuer, ProxyPolicy, PublicKey
 
 ADMISSIONS = "admissions.lua"
+_ALL_CLIENTS = "all clients"
 
 
 def admission_comments(policy: ProxyPolicy) -> list[str]:
     """Comments of the configuration: callers, keys and revoked tokens."""
     if policy.callers is None:
-        return ["# admits all clients"]
+        return [f"# admits {_ALL_CLIENTS}"]
     return [
         *(f"# admits {_caller(caller, policy)}" for caller in policy.callers),
         *(f"# key {_key(issuer, key)}" for issuer in policy.issuers for key in issuer.keys),
@@ -40,6 +41,7 @@ def admission_table(policy: ProxyPolicy, newest: str) -> str:
         [
             "admissions = {",
             f"  newest = {json.dumps(newest)},",
+            f"  all_clients = {json.dumps(_ALL_CLIENTS)},",
             *_table("callers", {each.name: json.dumps(_caller(each, policy)) for each in policy.callers or ()}),
             *_table("keys", {name: f"{{{', '.join(map(json.dumps, each))}}}" for name, each in keys.items()}),
             "}",

@@ -30,7 +30,7 @@ end
 -- Whether the newest policy does not admit the caller of a transaction, or its key or token, any more.
 function is_withdrawn(txn)
   -- HAProxy 2.6 gives a number, and 0 is true in Lua.
-  if txn.f:stopping() == 0 or names("admits", "everybody") then return false end
+  if txn.f:stopping() == 0 or names("admits", admissions.all_clients) then return false end
   local caller = txn:get_var("txn.caller")
   if caller == nil or not names("admits", admissions.callers[caller]) then return true end
   local issuer = txn:get_var("txn.iss")

@@ -64,8 +64,9 @@ def test_a_revocation_adds_a_line() -> None:
     assert line == "# revokes 697373756572:6964"
 
 
-def test_an_open_policy_admits_everybody() -> None:
+def test_the_table_names_the_comment_of_an_open_policy() -> None:
     assert admission_comments(ProxyPolicy()) == ["# admits all clients"]
+    assert 'all_clients = "all clients",' in admission_table(POLICY, "/run/haproxy.cfg")
 
 
 def test_the_table_has_the_hashes_of_the_comments() -> None:
