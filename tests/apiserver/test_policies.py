@@ -325,11 +325,11 @@ def test_the_longest_lists_are_judged(api: Api, kubectl: Kubectl, namespace: str
 def test_all_that_is_beyond_is_named_at_once(api: Api, kubectl: Kubectl, namespace: str) -> None:
     """The message does not contain the query of a URL, which may be secret."""
     limit_namespace(kubectl, namespace, addresses=[], secrets=[], serviceTypes=["ClusterIP"])
-    spec = fetched(http={"url": "https://a.example.com/x?token=not-to-be-shown"}, credentialsSecretRef={"name": "database"})
+    spec = fetched(http={"url": "https://a.example.com/x?token=hidden"}, credentialsSecretRef={"name": "database"})
     spec["service"] = {"type": "NodePort"}
     _await(lambda: "database" in attempt(api, namespace, spec), "the policy is in force")
     output = attempt(api, namespace, spec)
-    assert "not-to-be-shown" not in output
+    assert "hidden" not in output
     for words in ("connections to https://a.example.com/x", "Secret database", "spec.service.type NodePort"):
         assert words in output, output
 
