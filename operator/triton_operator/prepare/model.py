@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from triton_operator.prepare.config import Author, ChosenConfig, read_folder_config, read_object_config, render_config
 from triton_operator.prepare.errors import PrepareError, config_invalid
+from triton_operator.prepare.fatal_config import require_not_fatal
 from triton_operator.prepare.model_file import check_format, describe, read_signatures
 from triton_operator.prepare.repository import Repository
 from triton_operator.prepare.versions import (
@@ -60,6 +61,7 @@ def resolve_model(
     """Resolve one model; raises PrepareError. `config_dir` contains the configurations from the object."""
     chosen = read_object_config(request, config_dir)
     if chosen and _config_of(request, chosen).platform == ENSEMBLE and not repository.has_folder(request.path):
+        require_not_fatal(request.name, chosen, repository.root)
         return ResolvedModel(request, repository.root, _ENSEMBLE_VERSION, (), render_config(request, chosen, {}))
     folder = repository.find_folder(request.name, request.path)
     return _resolve_folder(repository, request, folder, chosen or read_folder_config(repository, request, folder))
@@ -75,6 +77,7 @@ def _resolve_folder(
     versions = select_versions(request.name, config.version_policy, present, policy) or _ENSEMBLE_VERSION
     entries = (*_side_entries(folder, chosen), *(version for version in versions if int(version) in present))
     repository.check_links(request.name, folder, entries)
+    require_not_fatal(request.name, chosen, folder)
     if chosen.author is Author.NOBODY:
         _require_self_describing_file(repository, request, folder)
     for version in versions:

@@ -126,6 +126,26 @@ def test_a_config_that_cannot_be(pod: Pod, config: str | None, words: list[str])
         assert word in failure.message
 
 
+def test_a_config_that_would_end_the_server(pod: Pod) -> None:
+    """All its mistakes are named; Triton would end with the other models."""
+    output = 'output { name: "y" data_type: TYPE_FP32 dims: 1 label_filename: "labels" }'
+    tags = 'metric_tags { key: "1st" value: "a" } metric_tags { key: "te-am" value: "b" } metric_tags { key: "ok" }'
+    model = pod.add("digits", f'backend: "pytorch" {output} {tags}', v1="x")
+    (model / "labels").mkdir()
+    failure = pod.failure()
+    assert (failure.reason, failure.model) == (Reason.CONFIG_INVALID, "digits")
+    for words in ('"1st" must be', '"te-am" must be', "output[0].label_filename: labels is a folder"):
+        assert words in failure.message
+    assert '"ok"' not in failure.message
+
+
+def test_a_label_file_does_not_end_the_server(pod: Pod) -> None:
+    output = 'output { name: "y" data_type: TYPE_FP32 dims: 1 label_filename: "labels" }'
+    model = pod.add("digits", f'backend: "pytorch" {output}', v1="x")
+    (model / "labels").write_text("cat\n")
+    assert pod.versions() == ("1",)
+
+
 def test_a_config_that_is_no_text(pod: Pod) -> None:
     """For example, the file is a model file with the wrong name."""
     (pod.add("digits", v1="x") / "config.pbtxt").write_bytes(b"ab\xff\xfe")

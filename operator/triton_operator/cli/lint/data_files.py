@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from triton_operator.cli.lint.finding import Finding, error
+from triton_operator.triton.config.fatal_rules import label_files
 from triton_operator.triton.text.parser import Message
 from triton_operator.triton.text.values import entries_in, message_in, messages_in, text_in
 
@@ -26,9 +27,7 @@ def check_data_files(folder: Path, config: Message, shown: str) -> Iterator[Find
 
 def _named(config: Message) -> Iterator[tuple[str, str]]:
     """The field and the path, relative to the folder, of each file."""
-    for index, output in enumerate(messages_in(config, "output")):
-        if name := text_in(output, "label_filename"):
-            yield f"output[{index}].label_filename", name
+    yield from label_files(config)
     if environment := entries_in(config, "parameters").get(_ENVIRONMENT):
         path = text_in(message_in(environment, "value"), "string_value")
         if path.startswith(_MODEL_DIRECTORY):

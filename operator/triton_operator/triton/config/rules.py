@@ -2,18 +2,19 @@
 
 Input: a complete configuration as a Message. Output: a ConfigProblem for each violation. `check` calls it for typed
 configurations, `lint` for hand-written ones. The rules are those of Triton's core in 24.10, unchanged in 26.06
-(model_config_utils.cc, sequence_batch_scheduler.cc, backend_model_instance.cc). `ensemble_rules` and `sequence_rules`
-contain the rules for ensembles and sequences. Rules that depend on the server, such as those for GPUs, are not checked.
+(model_config_utils.cc, sequence_batch_scheduler.cc, backend_model_instance.cc). `ensemble_rules`, `sequence_rules` and
+`fatal_rules` contain the rules for ensembles, for sequences, and for what ends the server. Rules that depend on the
+server, such as those for GPUs, are not checked.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from math import prod
 
 from triton_operator.triton.config.constants import AOT_INDUCTOR_PLATFORM, ENSEMBLE
 from triton_operator.triton.config.ensemble_rules import check_ensemble
+from triton_operator.triton.config.fatal_rules import check_metric_tags
 from triton_operator.triton.config.filled_tensors import filled_inputs
 from triton_operator.triton.config.problem import ConfigProblem
 from triton_operator.triton.config.sequence_rules import check_preferred, check_sequences
@@ -43,8 +44,6 @@ _PLATFORMS = (
     "tensorflow_savedmodel",
     ENSEMBLE,
 )
-_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-"""Names that the metrics library of Triton 24.10, prometheus-cpp, accepts."""
 _FORCE_CPU = "FORCE_CPU_ONLY_INPUT_TENSORS"
 
 
@@ -62,7 +61,7 @@ def check_rules(message: Message, *, is_whole: bool = True) -> Iterator[ConfigPr
     yield from _check_response_cache(message)
     yield from _check_counted(message)
     yield from _check_platform(message)
-    yield from _check_metric_tags(message)
+    yield from check_metric_tags(message)
     yield from _check_python_parameters(message)
     yield from check_ensemble(message)
     if "input" in message:
@@ -167,14 +166,6 @@ def _check_platform(message: Message) -> Iterator[ConfigProblem]:
     if platform and not text_in(message, "backend") and platform not in _PLATFORMS:
         known = f"is {platform}, which is not a platform of Triton: {', '.join(_PLATFORMS)}"
         yield ConfigProblem("platform", known, f'for the backend of this name, set backend: "{platform}"')
-
-
-def _check_metric_tags(message: Message) -> Iterator[ConfigProblem]:
-    """Check the names of labels: the metrics library ends the server for an invalid one, whatever else it serves."""
-    for name in entries_in(message, "metric_tags"):
-        if not _LABEL.fullmatch(name):
-            rule = "must be a letter, followed by letters, digits and _, because another name ends the server"
-            yield ConfigProblem("metric_tags", f'"{name}" {rule}')
 
 
 def _check_python_parameters(message: Message) -> Iterator[ConfigProblem]:
