@@ -38,6 +38,14 @@ def send_http_1(client: Client, count: int) -> None:
             connection.recv(1024)
 
 
+def send_malformed(client: Client) -> None:
+    """A request that is not HTTP, on its own connection; returns after the response."""
+    with encrypted(client) as connection:
+        connection.sendall(b"\0\r\n\r\n")
+        while connection.recv(1024):
+            pass
+
+
 def send_http_2(client: Client, connections: int, frames: int) -> None:
     """Frames of random types, flags, streams and content after a correct preface."""
     dice = random.Random(_SEED)

@@ -15,7 +15,7 @@ from hyperframe.frame import HeadersFrame, RstStreamFrame
 
 from tests.proxy.certificates import Authority
 from tests.proxy.clients import LINEAR, Client
-from tests.proxy.hostile import CALL, INFER, STREAMS, reset_streams
+from tests.proxy.hostile import CALL, INFER, STREAMS, reset_streams, send_malformed
 from tests.proxy.http2 import Connection, connected, grpc_headers, request_headers
 from tests.proxy.recorded import Recorded
 from tests.proxy.running_proxy import Proxy, wait_until
@@ -23,6 +23,7 @@ from triton_operator.proxy.sources import (
     MAX_AT_ONCE,
     MAX_CANCELLED,
     MAX_CANCELLED_OF_CONNECTION,
+    MAX_MALFORMED,
     MAX_OF_CANCELLING_SOURCE,
     PERIOD_SECONDS,
 )
@@ -181,6 +182,35 @@ def test_a_connection_that_resets_streams_at_once_becomes_slow(one: Client, path
             steps += 1
     assert MAX_CANCELLED_OF_CONNECTION <= steps * STREAMS < BUFFERED
     assert one.infer().status == 200
+
+
+def test_an_address_that_sends_malformed_requests_has_to_pause(one: Client, other: Client) -> None:
+    """Its other connections are served, and so are other addresses."""
+    with closing(one.connection()) as earlier:
+        earlier.request("GET", "/v2/health/live")
+        assert earlier.getresponse().read() == b""
+        sent, start = 0, time.monotonic()
+        while not is_refused(one):
+            for _ in range(50):
+                with suppress(OSError):
+                    send_malformed(one)
+            sent += 50
+        periods = (time.monotonic() - start) / PERIOD_SECONDS
+        assert MAX_MALFORMED // 2 <= sent <= MAX_MALFORMED * (2 + periods)
+        assert other.infer().status == 200
+        earlier.request("GET", "/v2/health/live")
+        assert earlier.getresponse().status == 200
+
+
+def test_responses_offset_malformed_requests(one: Client) -> None:
+    """A client behind the same gateway is served."""
+    with closing(one.connection()) as earlier:
+        for _ in range(MAX_MALFORMED + 100):
+            send_malformed(one)
+            earlier.request("GET", "/v2/health/live")
+            response = earlier.getresponse()
+            assert (response.status, response.read()) == (200, b"")
+    assert not is_refused(one)
 
 
 def test_an_address_that_cancels_has_to_pause(one: Client, other: Client) -> None:

@@ -3,7 +3,7 @@
 Output: lines of the frontends, a backend and tables. Many clients can have one address, for example behind a gateway,
 so the limits are far above normal use. Clients that cancel most of their requests are the exception: a stream that a
 client opens and resets costs the client almost nothing. Such a connection becomes slow or is closed, and its address
-has to pause before it can connect again.
+has to pause before it can connect again. So does one that sends malformed requests, because each costs a connection.
 
 Old workers connect to new ones from loopback (`successor`), and are not limited.
 """
@@ -17,6 +17,8 @@ MAX_AT_ONCE = 2048
 """Connections of one address, and requests; half of all connections that the proxy accepts."""
 MAX_NEW_CONNECTIONS = 10_000
 """New connections of one address within PERIOD_SECONDS; each costs a TLS handshake."""
+MAX_MALFORMED = 1000
+"""Malformed requests of one address within PERIOD_SECONDS, beyond its responses; each costs a TLS handshake."""
 MAX_CANCELLED = 10_000
 """Cancelled requests of one address within PERIOD_SECONDS, if it cancels more than half of its requests."""
 MAX_CANCELLED_OF_CONNECTION = 1000
@@ -38,7 +40,7 @@ def source_backends() -> dict[str, list[str]]:
     so that these clients do not stop them.
     """
     period = f"{PERIOD_SECONDS}s"
-    rates = f"conn_rate({period}),http_req_rate({period}),gpc0,gpc0_rate({period})"
+    rates = f"conn_rate({period}),http_req_rate({period}),http_err_rate({period}),gpc0,gpc0_rate({period})"
     return {
         f"backend {_CONNECTIONS}": [f"stick-table type ipv6 size 10k expire 1m store conn_cur,{rates}"],
         f"backend {_HEALTH}": [f"stick-table type ipv6 size 10k expire 1m store conn_cur,conn_rate({period})"],
@@ -54,6 +56,7 @@ def limit_connections() -> list[str]:
         *_limit_connections(_CONNECTIONS),
         "tcp-request connection set-var(sess.answered) sc_gpc0_rate(2)",
         f"tcp-request connection reject if {above(_cancelled('sess.answered'), MAX_CANCELLED)}",
+        f"tcp-request connection reject if {above('sc_http_err_rate(2),sub(sess.answered)', MAX_MALFORMED)}",
         # HAProxy also has a response for a client that has left; it counts if it comes from Triton or is a refusal.
         "http-response set-var(txn.responded) str(1)",
         "acl answered var(txn.responded) -m found",
