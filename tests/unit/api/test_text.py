@@ -25,6 +25,10 @@ ANY_TEXT = st.text(st.characters())  # Including lone surrogates, which file nam
         ("caf\udce9", r"caf\udce9"),
         ("数字 模型\u3000é\u00a0ü 👍", "数字 模型\u3000é\u00a0ü 👍"),
         (r"C:\x1b stays", r"C:\x1b stays"),
+        ("::error file=a::forged", r":\x3aerror file=a::forged"),
+        ("  ::stop-commands::x", r"  :\x3astop-commands::x"),
+        ("in ##[add-mask]x and ##vso[task.complete]", r"in #\x23[add-mask]x and #\x23vso[task.complete]"),
+        ("::1 and std::vector::at, ## [x]", "::1 and std::vector::at, ## [x]"),
     ],
 )
 def test_control_characters_become_visible(raw: str, shown: str) -> None:
@@ -45,12 +49,12 @@ def test_each_additional_line_is_indented_and_not_a_command_of_a_ci_system(text:
     first, *others = escape_lines(text).split("\n")
     assert first == escape(first)
     assert all(line.startswith("  ") and line == escape(line) for line in others)
-    assert not any(line.lstrip().startswith(("::", "##[")) for line in others)
+    assert not any(re.match(r"\s*::[a-z]+::", line) or "##[" in line for line in (first, *others))
 
 
 def test_an_indented_list_keeps_its_lines_and_a_forged_command_does_not() -> None:
     assert escape_lines("models:\n  a: b\x1b\n  c") == "models:\n  a: b\\x1b\n  c"
-    assert escape_lines("x\n   ::error::y\nz\n  ##[error]") == "x\\n   ::error::y\\nz\\n  ##[error]"
+    assert escape_lines("x\n   ::error::y\nz\n  ##[error]") == "x\n   :\\x3aerror::y\\nz\n  #\\x23[error]"
 
 
 def test_a_condition_quotes_untrusted_text_in_one_escaped_line() -> None:

@@ -1,23 +1,25 @@
 """Print data as JSON or YAML, or tables.
 
 Input: plain data. Output: text on standard output, in color only on a terminal. Names and messages may come from
-anyone, so control characters are escaped here.
+anyone, so control characters and commands of CI systems are escaped here.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import msgspec
 import typer
 
-from triton_operator.api.text import escape
+from triton_operator.api.text import escape, escape_commands
 from triton_operator.cli.failures import CommandFailedError
 from triton_operator.cli.terminal.formats import ManifestFormat, OutputFormat
+from triton_operator.cli.terminal.harmless_lines import HarmlessLines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,27 +49,46 @@ def print_objects(objects: Sequence[Any], form: ManifestFormat) -> None:
 
 def print_json_line(value: Any) -> None:
     """Print a value as one line of JSON, for programs that read a stream."""
-    sys.stdout.write(json.dumps(msgspec.to_builtins(value), separators=(",", ":")) + "\n")
+    sys.stdout.write(_without_marks(json.dumps(msgspec.to_builtins(value), separators=(",", ":"))) + "\n")
 
 
 def to_json(value: Any) -> str:
     """Indented JSON with Unicode text, or only ASCII if the text contains control characters."""
     readable = json.dumps(value, indent=2, ensure_ascii=False)
-    return (readable if _is_harmless(readable) else json.dumps(value, indent=2)) + "\n"
+    return (readable if _is_harmless(readable) else _without_marks(json.dumps(value, indent=2))) + "\n"
+
+
+def _without_marks(document: str) -> str:
+    """JSON without `##`, which begins commands of CI systems; it can occur only in strings."""
+    return document.replace("##", r"#\u0023")
 
 
 def to_yaml(values: Sequence[Any]) -> str:
     """A YAML stream in insertion order; text as in `to_json`."""
     import yaml
 
-    def dump(*, allow_unicode: bool) -> str:
-        text: str = yaml.safe_dump_all(
-            values, sort_keys=False, allow_unicode=allow_unicode, explicit_start=len(values) > 1, width=120
-        )
-        return text
+    readable: str = yaml.safe_dump_all(
+        values, sort_keys=False, allow_unicode=True, explicit_start=len(values) > 1, width=120
+    )
+    return readable if _is_harmless(readable) else _quoted_yaml(values)
 
-    readable = dump(allow_unicode=True)
-    return readable if _is_harmless(readable) else dump(allow_unicode=False)
+
+def _quoted_yaml(values: Sequence[Any]) -> str:
+    """YAML whose strings are as in JSON, without line breaks that could put any text at the start of a line."""
+    import yaml
+
+    class Quoting(yaml.SafeDumper):
+        """Quotes strings that can only be written with escapes."""
+
+    def represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+        quoted = '"' if escape(text) != text else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=quoted)
+
+    Quoting.add_representer(str, represent)
+    text: str = yaml.dump_all(
+        values, Dumper=Quoting, sort_keys=False, allow_unicode=False, explicit_start=len(values) > 1, width=math.inf
+    )
+    return "\n".join(map(escape_commands, text.split("\n")))
 
 
 def _is_harmless(document: str) -> bool:
@@ -95,11 +116,14 @@ def write_result(text: str, file: Path | None) -> None:
 def console(to: TextIO | None = None) -> Console:
     """The console for tables, by default on standard output.
 
-    If that is not a terminal, the output is not colored or truncated.
+    If that is not a terminal, the output is not colored or truncated, and may be the log of a CI system.
     """
     from rich.console import Console
 
-    return Console(file=to, highlight=False, width=None if (to or sys.stdout).isatty() else 200)
+    stream = to or sys.stdout
+    if stream.isatty():
+        return Console(file=to, highlight=False)
+    return Console(file=cast("TextIO", HarmlessLines(stream)), highlight=False, width=200)
 
 
 def table(heads: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
