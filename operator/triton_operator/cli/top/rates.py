@@ -59,26 +59,35 @@ def samples_of(parsed: Iterable[MetricSample]) -> Samples:
 
 def rates(before: Mapping[str, Samples], after: Mapping[str, Samples], seconds: float) -> list[Figures]:
     """The figures over all pods that are in both scrapes, sorted by model."""
-    pods = [pod for pod in after if pod in before]
-    models = sorted({key for pod in pods for key in _models(after[pod])})
-    return [_figures(key, [(before[pod], after[pod]) for pod in pods], seconds) for key in models]
+    pods = [(_by_model(before[pod]), _by_model(after[pod])) for pod in after if pod in before]
+    models = sorted({key for _, new in pods for key, samples in new.items() if _is_served(samples)})
+    return [_figures(key, [(old.get(key, {}), new.get(key, {})) for old, new in pods], seconds) for key in models]
 
 
-def _models(samples: Samples) -> set[Key]:
-    found = (dict(labels) for name, labels in samples if name == "nv_inference_request_success")
-    return {(labels.get("model", ""), labels.get("version", "")) for labels in found}
+def _by_model(samples: Samples) -> dict[Key, Samples]:
+    """The samples of each model and version; those without a model are skipped."""
+    found: dict[Key, Samples] = {}
+    for (name, labels), value in samples.items():
+        named = dict(labels)
+        if "model" in named:
+            found.setdefault((named["model"], named.get("version", "")), {})[name, labels] = value
+    return found
+
+
+def _is_served(samples: Samples) -> bool:
+    return any(name == "nv_inference_request_success" for name, _ in samples)
 
 
 def _figures(key: Key, pods: list[tuple[Samples, Samples]], seconds: float) -> Figures:
     def grown(name: str) -> float:
-        return sum(_grown(name, key, old, new) for old, new in pods)
+        return sum(_grown(name, old, new) for old, new in pods)
 
     done = grown("nv_inference_request_success")
-    source, p50, p99 = _quantiles(key, pods)
+    source, p50, p99 = _quantiles(pods)
     return Figures(
         model=key[0],
         version=key[1],
-        pods=sum(key in _models(new) for _, new in pods),
+        pods=sum(_is_served(new) for _, new in pods),
         requests_per_second=done / seconds,
         failures_per_second=grown("nv_inference_request_failure") / seconds,
         mean_ms=_ratio(grown("nv_inference_request_duration_us"), done * 1000),
@@ -87,61 +96,62 @@ def _figures(key: Key, pods: list[tuple[Samples, Samples]], seconds: float) -> F
         quantiles_from=source,
         queue_ms=_ratio(grown("nv_inference_queue_duration_us"), done * 1000),
         batch=_ratio(grown("nv_inference_count"), grown("nv_inference_exec_count")),
-        pending=int(sum(_sum("nv_inference_pending_request_count", key, new) for _, new in pods)),
+        pending=int(sum(_sum("nv_inference_pending_request_count", new) for _, new in pods)),
     )
 
 
-def _grown(name: str, key: Key, old: Samples, new: Samples) -> float:
+def _grown(name: str, old: Samples, new: Samples) -> float:
     """The increase of a counter; a smaller value means that the server restarted."""
-    before, now = _sum(name, key, old), _sum(name, key, new)
+    before, now = _sum(name, old), _sum(name, new)
     return now - before if now >= before else now
 
 
-def _sum(name: str, key: Key, samples: Samples) -> float:
-    """The sum for a model over all other labels, such as GPUs and reasons."""
-    return sum(value for (each, labels), value in samples.items() if each == name and _is_of(key, labels))
+def _sum(name: str, samples: Samples) -> float:
+    """The sum for a model over all other labels, such as GPUs and reasons; 0 if it is not a finite number."""
+    total = sum(value for (each, _), value in samples.items() if each == name)
+    return total if math.isfinite(total) else 0.0
 
 
-def _is_of(key: Key, labels: frozenset[tuple[str, str]]) -> bool:
-    return ("model", key[0]) in labels and ("version", key[1]) in labels
-
-
-def _quantiles(
-    key: Key, pods: list[tuple[Samples, Samples]]
-) -> tuple[QuantileSource | None, float | None, float | None]:
+def _quantiles(pods: list[tuple[Samples, Samples]]) -> tuple[QuantileSource | None, float | None, float | None]:
     """Source, p50 and p99 in milliseconds. Summaries of several pods cannot be merged, so the slowest pod's is used."""
-    summaries = [_summary(key, new) for _, new in pods]
+    summaries = [_summary(new) for _, new in pods]
     if any(summaries):
         p50, p99 = (max((each[at] for each in summaries if at in each), default=None) for at in (_P50, _P99))
         return QuantileSource.SUMMARY, p50, p99
-    buckets = _buckets(key, pods)
+    buckets = _buckets(pods)
     if buckets:
         return QuantileSource.FIRST_RESPONSE, histogram_quantile(_P50, buckets), histogram_quantile(_P99, buckets)
     return None, None, None
 
 
-def _summary(key: Key, samples: Samples) -> dict[float, float]:
+def _summary(samples: Samples) -> dict[float, float]:
     """Milliseconds by quantile; without recent requests, a summary is NaN."""
-    found = (
-        (dict(labels), value) for (name, labels), value in samples.items() if name == _SUMMARY and _is_of(key, labels)
-    )
-    return {
-        float(labels["quantile"]): value / 1000
-        for labels, value in found
-        if "quantile" in labels and not math.isnan(value)
+    found = {
+        _number(dict(labels).get("quantile", "")): value
+        for (name, labels), value in samples.items()
+        if name == _SUMMARY
     }
+    return {quantile: value / 1000 for quantile, value in found.items() if math.isfinite(value)}
 
 
-def _buckets(key: Key, pods: list[tuple[Samples, Samples]]) -> dict[float, float]:
+def _buckets(pods: list[tuple[Samples, Samples]]) -> dict[float, float]:
     """The number of first responses within each limit between the two scrapes, over all pods."""
     total: dict[float, float] = {}
     for old, new in pods:
         for (name, labels), value in new.items():
-            if name == _HISTOGRAM and _is_of(key, labels):
-                limit = float(dict(labels).get("le", "+Inf"))
+            limit = _number(dict(labels).get("le", "+Inf"))
+            if name == _HISTOGRAM and not math.isnan(limit):
                 earlier = old.get((name, labels), 0.0)
                 total[limit] = total.get(limit, 0.0) + (value - earlier if value >= earlier else value)
     return total
+
+
+def _number(label: str) -> float:
+    """The value of a label; NaN if it is not a number."""
+    try:
+        return float(label)
+    except ValueError:
+        return math.nan
 
 
 def histogram_quantile(quantile: float, buckets: Mapping[float, float]) -> float | None:

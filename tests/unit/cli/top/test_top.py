@@ -130,6 +130,39 @@ def test_any_text_is_parsed(text: str) -> None:
     assert all(isinstance(sample, MetricSample) for sample in parse(text))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "m{" + "a" * 200_000 + "} 1",
+        "m{" + "} x " * 50_000,
+        "".join(f'nv_inference_request_success{{model="{number}"}} 1\n' for number in range(20_000)),
+    ],
+    ids=["one-long-label", "many-braces", "many-models"],
+)
+def test_hostile_metrics_are_read_in_linear_time(text: str) -> None:
+    """A pod may serve any text on its metrics port; the time limit of pytest detects quadratic time."""
+    found = {"a": looked(text)}
+    assert len(rates(found, found, 1.0)) in {0, 20_000}
+
+
+@pytest.mark.parametrize("value", ["1e999", "-1e999", "nan", "1e308"])
+@pytest.mark.parametrize("label", ["0.5", "x", "nan", "inf"])
+def test_any_numbers_are_shown(value: str, label: str) -> None:
+    labels = f'model="digits",version="1",le="{label}",quantile="{label}"'
+    names = ("request_success", "pending_request_count", "request_summary_us", "first_response_histogram_ms_bucket")
+    text = "".join(f'nv_inference_{name}{{{labels},gpu="{gpu}"}} {value}\n' for name in names for gpu in "ab")
+    found = {"a": looked(text)}
+    (rate,) = rates(found, found, 1.0)
+    assert rate.pending in {0, int(1e308)}
+
+
+def test_metrics_without_end_are_not_read(capsys: pytest.CaptureFixture[str]) -> None:
+    with web_server({"/metrics": b"x" * (5 << 20)}) as web:
+        outcome = tritonctl(capsys, "top", "digits", "--once", "--interval=0.2", "--url", f"127.0.0.1:{web.port}")
+    assert outcome.code == 3
+    assert "does not respond with metrics" in outcome.err
+
+
 def test_labels_may_contain_any_character() -> None:
     """Braces, commas and quotes."""
     assert list(parse('a{model="x,}\\"y",version="1"} 2.5e+06 1700000000\n')) == [
