@@ -7,7 +7,7 @@ and the output is not split, because one client could receive another client's r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -35,6 +35,11 @@ class ModelRequest:
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     rows: int | None = None
     position: SequencePosition | None = None
+
+    def copy(self) -> ModelRequest:
+        """Return a copy that a model may change, because some models compute in place."""
+        values = [value.clone() if isinstance(value, torch.Tensor) else value for value in self.values]
+        return replace(self, values=values)
 
 
 @dataclass(frozen=True)

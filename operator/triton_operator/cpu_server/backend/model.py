@@ -132,11 +132,12 @@ class TritonPythonModel:
                     return [error] * len(requests)
                 if isinstance(error, RowsError):
                     self._can_batch = self._may_batch(str(error))
-        return [self._run_alone(request) for request in requests]
+        return [self._run_alone(request, copy=len(requests) > 1) for request in requests]
 
-    def _run_alone(self, request: ModelRequest) -> Any:
+    def _run_alone(self, request: ModelRequest, *, copy: bool) -> Any:
+        """Run a request; `copy` its outputs if another run follows, which may write to the same buffer."""
         try:
-            return self._compute([request])[0]
+            return self._compute([request], copy=copy)[0]
         except Exception as error:  # noqa: BLE001 - whatever a model raises affects only this request.
             return error
 
@@ -159,7 +160,7 @@ class TritonPythonModel:
         None if the model rejects the request.
         """
         try:
-            self._forward(Batch([request]))
+            self._forward(Batch([request.copy()]))
             self._forward(Batch([request, request]))
         except RowsError as error:
             return self._may_batch(str(error))
@@ -167,13 +168,16 @@ class TritonPythonModel:
             return None
         return True
 
-    def _compute(self, requests: list[ModelRequest]) -> list[list[Any]]:
-        """Run the model once for all requests; returns the output tensors of each response."""
+    def _compute(self, requests: list[ModelRequest], *, copy: bool = False) -> list[list[Any]]:
+        """Run the model once for all requests; returns the output tensors of each response, copied if requested."""
         split = self._forward(Batch(requests))
         sent = len(self._interface.outputs) - len(self._interface.states)
         specs = self._interface.outputs[:sent]
         written = [
-            [write_tensor(spec, value, request.rows) for spec, value in zip(specs, values[:sent], strict=True)]
+            [
+                write_tensor(spec, value, request.rows, copy=copy)
+                for spec, value in zip(specs, values[:sent], strict=True)
+            ]
             for request, values in zip(requests, split, strict=True)
         ]
         for request, values in zip(requests, split, strict=True):

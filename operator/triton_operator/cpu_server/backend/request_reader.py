@@ -60,6 +60,7 @@ class RequestReader:
         for index, state in zip(indices, sequences.state(position, [values[each] for each in indices]), strict=True):
             values[index] = state
             if isinstance(state, torch.Tensor):
+                values[index] = state.clone()  # A model that fails may have changed it in place.
                 shapes[self._interface.inputs[index].name] = tuple(state.shape)
 
 

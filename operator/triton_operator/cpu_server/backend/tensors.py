@@ -113,11 +113,12 @@ def check_shape(spec: ModelTensor, value: Any, rows: int | None) -> None:
         )
 
 
-def write_tensor(spec: ModelTensor, value: Any, rows: int | None) -> Any:
+def write_tensor(spec: ModelTensor, value: Any, rows: int | None, *, copy: bool = False) -> Any:
     """Convert a result to an output of the response. Raises `TensorError` if it does not match config.pbtxt.
 
     `rows` is the number of rows of the request, or None without batching. Type, number of dimensions, fixed sizes and
-    rows are always checked here, even if they were checked before.
+    rows are always checked here, even if they were checked before. Without `copy`, the output shares the memory of
+    `value`, which must not change before Triton has sent the response.
     """
     try:
         check_kind(spec, value)
@@ -126,7 +127,8 @@ def write_tensor(spec: ModelTensor, value: Any, rows: int | None) -> Any:
         if isinstance(value, list):
             array = np.array([text.encode() for text in value], dtype=np.object_)
             return pb.Tensor(spec.name, array.reshape(_shape_of_texts(spec, value, rows)))
-        return pb.Tensor.from_dlpack(spec.name, value.detach().resolve_neg().contiguous())
+        dense = value.detach().resolve_neg().contiguous()
+        return pb.Tensor.from_dlpack(spec.name, dense.clone() if copy else dense)
     except TensorError:
         raise
     except Exception as error:

@@ -123,9 +123,16 @@ def _outcome(module: Any, call: Call) -> Any:
     torch.manual_seed(0)
     positional, named = call
     try:
-        return module(*positional, **named)
+        return module(*map(_copy, positional), **{name: _copy(value) for name, value in named.items()})
     except Exception as error:  # noqa: BLE001 - an error is an outcome as well.
         return error
+
+
+def _copy(value: Any) -> Any:
+    """Copy an argument: a module that computes in place would pass other values to the next run."""
+    if isinstance(value, dict):
+        return {name: _copy(each) for name, each in value.items()}
+    return value.clone() if isinstance(value, torch.Tensor) else value
 
 
 def _is_close(expected: Any, actual: Any) -> bool:
