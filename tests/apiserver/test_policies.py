@@ -120,6 +120,18 @@ def issued(**issuer: str) -> Object:
     return changed(MINIMAL, "privacy", {"tls": {"mode": "CertManager", "certManager": {"issuerRef": issuer}}})
 
 
+def scaled(*triggers: Object, **keda: Any) -> Object:
+    """Return a spec that KEDA scales by these triggers."""
+    metrics = [{"type": "CPUUtilization"}, *({"type": "Trigger", "trigger": trigger} for trigger in triggers)]
+    autoscaling = {"provider": "KEDA", "maxReplicas": 3, "metrics": metrics, **({"keda": keda} if keda else {})}
+    return {**MINIMAL, "privacy": OPEN, "autoscaling": autoscaling}
+
+
+def trigger(kind: str, reference: str = "", **parameters: str) -> Object:
+    """Return a trigger of KEDA."""
+    return {"type": kind, "metadata": parameters, **({"authenticationRef": {"name": reference}} if reference else {})}
+
+
 PLAIN = MINIMAL
 CLAIM = changed(MINIMAL, "modelRepository", {"pvc": {"claimName": "models"}})
 
@@ -216,11 +228,49 @@ LIMITS: dict[str, tuple[Object, list[Object], list[Object], str]] = {
         ],
         "does not allow spec.",
     ),
+    "addresses of KEDA": (
+        {"addresses": ["http://prometheus.monitoring.svc:9090", "https://api.example.com"]},
+        [
+            scaled(trigger("cron", start="0 8 * * *"), trigger("kubernetes-workload", podSelector="app=a")),
+            scaled(trigger("prometheus", serverAddress="http://prometheus.monitoring.svc:9090")),
+            scaled(trigger("metrics-api", url="https://api.example.com/v1/jobs?all=1")),
+            scaled(prometheusServer="http://prometheus.monitoring.svc:9090"),
+        ],
+        [
+            scaled(trigger("prometheus", serverAddress="http://169.254.169.254")),
+            scaled(trigger("metrics-api", url="https://api.example.com.evil.example/v1")),
+            scaled(trigger("metrics-api", urlFromEnv="URL")),
+            scaled(trigger("metrics-api", url="https://api.example.com/v1", urlFromEnv="URL")),
+            scaled(trigger("prometheus", serverAddress="https://api.example.com", serverAddressFromEnv="URL")),
+            scaled(trigger("cron"), trigger("postgresql", "database", host="evil.example", passwordFromEnv="PASSWORD")),
+            scaled(trigger("rabbitmq", host="amqp://evil.example")),
+            scaled(prometheusServer="http://evil.example:9090"),
+        ],
+        "the administrator does not allow ",
+    ),
+    "Secrets of KEDA": (
+        {"secrets": ["registry"]},
+        [PLAIN, scaled(trigger("cron", start="0 8 * * *")), scaled(trigger("redis", address="redis:6379"))],
+        [scaled(trigger("redis", "queue", address="evil.example:6379")), scaled(trigger("cron"), trigger("cron", "b"))],
+        "does not allow TriggerAuthentication ",
+    ),
     "accounts": (
         {"serviceAccounts": ["models"]},
-        [PLAIN, changed(PLAIN, "serviceAccount.name", "models")],
-        [changed(PLAIN, "serviceAccount.name", "database")],
-        "spec.serviceAccount.name database",
+        [PLAIN, changed(PLAIN, "serviceAccount.name", "models"), changed(PLAIN, "serviceAccount.annotations", {})],
+        [
+            changed(PLAIN, "serviceAccount.name", "database"),
+            changed(PLAIN, "serviceAccount.annotations", {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/admin"}),
+        ],
+        "does not allow spec.serviceAccount.",
+    ),
+    "names that Services publish": (
+        {"exposedHosts": ["models.example.com"]},
+        [PLAIN, changed(PLAIN, "service.annotations", {"example.com/team": "a", "example.com/hostnames": "b"})],
+        [
+            changed(PLAIN, "service.annotations", {f"external-dns.alpha.kubernetes.io/{name}": "bank.example.com"})
+            for name in ("hostname", "internal-hostname")
+        ],
+        " in spec.service",
     ),
     "Amazon's S3": (
         {"addresses": ["https://s3.amazonaws.com"]},
@@ -361,6 +411,7 @@ def test_a_secret_needs_the_label(api: Api, kubectl: Kubectl, namespace: str) ->
     _await(lambda: words in attempt(api, namespace, with_secret("database")[0]), "the policy is in force")
     for spec in with_secret("database"):
         assert words in attempt(api, namespace, spec)
+    assert "TriggerAuthentication queue" in attempt(api, namespace, scaled(trigger("redis", "queue", address="a:6379")))
     for spec in (PLAIN, *with_secret("reader"), *with_secret("not-there-yet")):
         assert attempt(api, namespace, spec) == ""
 

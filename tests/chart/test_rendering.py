@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from tests.chart.conftest import CHART, NAMESPACE, SCENARIOS, Render, one
+from triton_operator.api.keda import ADDRESSES, OFFLINE_TRIGGERS
 
 ROOT = Path(__file__).parents[2]
 CLUSTER_SCOPED = {
@@ -124,3 +126,18 @@ def test_notes_describe_the_next_steps(helm: Callable[..., subprocess.CompletedP
     assert "kind: ModelDeployment" in notes
     assert "tritonctl ca digits --namespace team-a" in notes
     assert "crds.enabled=false" in notes
+
+
+def test_the_policy_has_the_types_of_triggers_that_the_operator_has(render: Render) -> None:
+    """Types that connect to nothing, and those with one address, as the profile AirGapped has them."""
+    (policy,) = (
+        body
+        for body in render("policies")
+        if body["metadata"]["name"].endswith("-deployments") and "variables" in body["spec"]
+    )
+    variables = {each["name"]: each["expression"] for each in policy["spec"]["variables"]}
+    offline, *_ = re.findall(r"each\.type in \[(.*?)\]", variables["otherTriggers"])
+    assert {name.strip(" '") for name in offline.split(",")} == OFFLINE_TRIGGERS
+    for kind, parameter in ADDRESSES.items():
+        assert f"each.type == '{kind}' && '{parameter}' in each.metadata" in variables["otherTriggers"]
+        assert f"each.metadata['{parameter}']" in variables["scalers"]

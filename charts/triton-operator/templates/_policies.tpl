@@ -31,6 +31,15 @@ matchConditions:
 - name: addedVolumes
   expression: >-
     variables.template.size() == 0 ? [] : variables.template.map(pod, has(pod.volumes) ? pod.volumes : [])[0]
+- name: triggers
+  expression: >-
+    has(object.spec.autoscaling) && has(object.spec.autoscaling.metrics)
+    ? object.spec.autoscaling.metrics.filter(each, has(each.trigger)).map(each, each.trigger) : []
+# A TriggerAuthentication names Secrets, which KEDA sends to the address in the trigger. A policy cannot read it.
+- name: authenticatedTriggers
+  expression: >-
+    variables.triggers.filter(each, has(each.authenticationRef))
+    .map(each, 'TriggerAuthentication ' + each.authenticationRef.name + ' in spec.autoscaling')
 # Names contain no comma; CEL cannot concatenate the lists in a list.
 - name: addedSecrets
   expression: >-
