@@ -38,18 +38,21 @@ class InstallError(Exception):
     """Helm or kubectl failed; the message contains its output."""
 
 
-def install_operator(cluster: RunningCluster, images: Mapping[str, BuiltImage], *, by_digest: bool = False) -> str:
+def install_operator(
+    cluster: RunningCluster, images: Mapping[str, BuiltImage], *, by_digest: bool = False, **values: object
+) -> str:
     """Install or upgrade the release and wait until it runs; returns its namespace.
 
-    `by_digest` is whether its image is referenced by digest, which a native node supports.
+    `by_digest` is whether its image is referenced by digest, which a native node supports. `values` are further values
+    of the chart.
     """
     make_namespace(cluster, NAMESPACE)
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as values:
-        json.dump(chart_values(images, by_digest=by_digest), values)
-        values.flush()
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(chart_values(images, by_digest=by_digest) | values, file)
+        file.flush()
         _run(
             tools("helm") / "helm",
-            *("upgrade", "--install", RELEASE, str(CHART), f"--namespace={NAMESPACE}", f"--values={values.name}"),
+            *("upgrade", "--install", RELEASE, str(CHART), f"--namespace={NAMESPACE}", f"--values={file.name}"),
             *(f"--kubeconfig={cluster.kubeconfig}", "--wait", "--timeout=120s"),
         )
     return NAMESPACE

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.chart.conftest import SCENARIOS, Render, one
-from triton_operator.resources.settings import Accelerator, FetchDefaults, load
+from triton_operator.resources.settings import Accelerator, FetchDefaults, PodUserIDs, load
 
 
 def pod(render: Render, scenario: str = "default", **values: Any) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def test_pod_passes_the_restricted_level(render: Render, scenario: str) -> None:
     spec = pod(render, scenario)["spec"]
     assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
     assert spec["securityContext"]["runAsNonRoot"] is True
-    assert spec["securityContext"]["runAsUser"] == 65532
+    assert spec["securityContext"].get("runAsUser") == (None if scenario == "openshift" else 65532)
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert {next(key for key in volume if key != "name") for volume in spec["volumes"]} <= {"configMap", "emptyDir"}
     for container in spec["containers"]:
@@ -93,6 +93,15 @@ def test_defaults_for_downloads_are_settings_of_the_operator(render: Render, tmp
     assert fetching.ca_bundle_config_map_ref.name == "company-ca"
     file.write_text(one(render(), "ConfigMap")["data"]["settings.json"])
     assert load(file).fetching == FetchDefaults()
+
+
+@pytest.mark.parametrize(("scenario", "chosen"), [("default", PodUserIDs.FIXED), ("openshift", PodUserIDs.CLUSTER)])
+def test_the_cluster_can_choose_the_ids_of_pods(
+    render: Render, tmp_path: Path, scenario: str, chosen: PodUserIDs
+) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text(one(render(scenario), "ConfigMap")["data"]["settings.json"])
+    assert load(file).pod_user_ids is chosen
 
 
 def test_the_default_catalogue_is_nvidias_image(render: Render, tmp_path: Path) -> None:

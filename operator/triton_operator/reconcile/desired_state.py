@@ -156,7 +156,7 @@ def _build_in_order(
 ) -> list[Manifest]:
     """Every child. Pods of a new revision wait for what they mount; until then existing pods stay as they are."""
     caching = observed.caching
-    cache = build_cache(caching.deployment, caching.generation, settings.operator_image) if caching else ()
+    cache = build_cache(caching.deployment, caching.generation, settings) if caching else ()
     if revision is current or not _has_to_wait(observed, revision):
         is_kept = revision is current and (observed.rollback is None or observed.rollback.is_of_spec)
         return _build(observed, revision, replicas, cache, policy, is_kept=is_kept)

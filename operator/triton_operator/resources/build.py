@@ -47,9 +47,7 @@ _ABOUT_PODS = frozenset(
 def render(deployment: ModelDeployment, settings: Settings, proxy_inputs: ProxyInputs = OFFLINE) -> list[Manifest]:
     """The children of a new deployment, as the first apply creates them; raises InvalidSpecError."""
     revision = render_new_revision(deployment, settings)
-    cache = build_cache(
-        with_fetch_defaults(deployment, settings.fetching), first_generation(deployment), settings.operator_image
-    )
+    cache = build_cache(with_fetch_defaults(deployment, settings.fetching), first_generation(deployment), settings)
     policy = build_proxy_policy(deployment, proxy_inputs) if terminates_tls(deployment.spec) else None
     replicas = first_replicas(deployment)
     with_canary = deployment.spec.rollout.strategy is Strategy.CANARY

@@ -14,6 +14,7 @@ from triton_operator.resources.cache_content import claim_name, recipe
 from triton_operator.resources.cache_job import build_cache_job
 from triton_operator.resources.cache_policy import build_cache_policy
 from triton_operator.resources.metadata import Manifest
+from triton_operator.resources.settings import Settings
 
 
 class Generation(NamedTuple):
@@ -35,7 +36,7 @@ def first_generation(deployment: ModelDeployment) -> Generation:
     return Generation(claim_name(deployment), filled=False, size=cache.size if cache else "", job=True)
 
 
-def build_cache(deployment: ModelDeployment, generation: Generation, operator_image: str) -> list[Manifest]:
+def build_cache(deployment: ModelDeployment, generation: Generation, settings: Settings) -> list[Manifest]:
     """The children of the cache in the order of creation; the policy comes first. Empty without `spec.cache`."""
     spec = deployment.spec
     if spec.cache is None:
@@ -44,5 +45,5 @@ def build_cache(deployment: ModelDeployment, generation: Generation, operator_im
     if generation.job:
         if spec.privacy.profile.is_private:
             children.append(build_cache_policy(deployment, generation.name, spec.cache))
-        children.append(build_cache_job(deployment, generation.name, recipe(spec), operator_image))
+        children.append(build_cache_job(deployment, generation.name, recipe(spec), settings))
     return children

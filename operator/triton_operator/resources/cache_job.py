@@ -21,10 +21,11 @@ from triton_operator.api.names import (
 from triton_operator.api.spec import ModelDeployment, Scheduling, Spec
 from triton_operator.resources.container_resources import job_resources
 from triton_operator.resources.fetch_proxy import fetch_proxy, proxy_credentials_mounts, proxy_credentials_volumes
-from triton_operator.resources.isolation import SERVER_UID, isolated_pod
+from triton_operator.resources.isolation import SERVER_UID, isolated_pod, with_ids_of
 from triton_operator.resources.metadata import Manifest, child_metadata
 from triton_operator.resources.pod import prepare_container, scheduling_fields
 from triton_operator.resources.pod_metadata import pod_metadata
+from triton_operator.resources.settings import Settings
 from triton_operator.resources.signing_keys import checks_signatures, key_sources, signature_check
 from triton_operator.resources.sources import (
     CACHE_VOLUME,
@@ -44,7 +45,7 @@ GRACE_SECONDS = 5
 """Downloads can be resumed after any termination, so the pod does not need more time."""
 
 
-def build_cache_job(deployment: ModelDeployment, name: str, recipe: str, operator_image: str) -> Manifest:
+def build_cache_job(deployment: ModelDeployment, name: str, recipe: str, settings: Settings) -> Manifest:
     """The Job `name`, which fills the claim of the same name; an annotation stores `recipe`.
 
     The Job has no deadline, because a large repository on a slow connection may take a day. It has no time to live,
@@ -62,7 +63,7 @@ def build_cache_job(deployment: ModelDeployment, name: str, recipe: str, operato
             "podFailurePolicy": {"rules": _failure_rules()},
             # Two pods must never write to the same claim.
             "podReplacementPolicy": "Failed",
-            "template": _template(deployment, name, operator_image),
+            "template": _template(deployment, name, settings),
         },
     }
 
@@ -76,11 +77,11 @@ def _failure_rules() -> list[Manifest]:
     ]
 
 
-def _template(deployment: ModelDeployment, name: str, operator_image: str) -> Manifest:
+def _template(deployment: ModelDeployment, name: str, settings: Settings) -> Manifest:
     labels = child_labels(deployment.metadata.name) | {LABEL_COMPONENT: COMPONENT_CACHE}
     return {
         "metadata": pod_metadata(deployment.spec, labels, {ANNOTATION_PREPARATION: _preparation(deployment.spec)}),
-        "spec": _pod_spec(deployment, name, operator_image),
+        "spec": _pod_spec(deployment, name, settings),
     }
 
 
@@ -107,7 +108,7 @@ def _target(source: RepositorySource) -> str:
     return f"{layout.CACHE_DIR}/{source.name}"
 
 
-def _pod_spec(deployment: ModelDeployment, name: str, operator_image: str) -> Manifest:
+def _pod_spec(deployment: ModelDeployment, name: str, settings: Settings) -> Manifest:
     spec, isolated = deployment.spec, isolated_pod(deployment)
     pod: Manifest = {
         "restartPolicy": "Never",
@@ -115,7 +116,7 @@ def _pod_spec(deployment: ModelDeployment, name: str, operator_image: str) -> Ma
         "securityContext": isolated["securityContext"]
         | {"fsGroup": SERVER_UID, "fsGroupChangePolicy": "OnRootMismatch"},
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "containers": [_container(spec, operator_image)],
+        "containers": [_container(spec, settings)],
         "volumes": [
             {"name": CACHE_VOLUME, "persistentVolumeClaim": {"claimName": name, "readOnly": False}},
             {"name": "config"} | _config_volume(spec),
@@ -123,17 +124,18 @@ def _pod_spec(deployment: ModelDeployment, name: str, operator_image: str) -> Ma
             *proxy_credentials_volumes(spec),
         ],
     }
-    return isolated | pod | scheduling_fields(_node_scheduling(spec))
+    return with_ids_of(isolated | pod | scheduling_fields(_node_scheduling(spec)), settings.pod_user_ids)
 
 
-def _container(spec: Spec, operator_image: str) -> Manifest:
+def _container(spec: Spec, settings: Settings) -> Manifest:
     mounts: list[Manifest] = [
         {"name": CACHE_VOLUME, "mountPath": layout.CACHE_DIR},
         {"name": "config", "mountPath": layout.CONFIG_DIR, "readOnly": True},
         *(mount for source in cached_sources(spec) for mount in access_mounts(source)),
         *proxy_credentials_mounts(spec),
     ]
-    return prepare_container(spec, operator_image, "--fetch-only", resources=job_resources(spec), mounts=mounts)
+    resources = job_resources(spec)
+    return prepare_container(spec, settings.operator_image, "--fetch-only", resources=resources, mounts=mounts)
 
 
 def _config_volume(spec: Spec) -> Manifest:

@@ -23,7 +23,7 @@ from triton_operator.api.spec import Endpoint, LogLevel, ModelDeployment, Schedu
 from triton_operator.resources.cache_content import claim_name
 from triton_operator.resources.container_resources import prepare_resources, server_resources
 from triton_operator.resources.device_claims import pod_claims
-from triton_operator.resources.isolation import LOCKED_DOWN, isolated_pod
+from triton_operator.resources.isolation import LOCKED_DOWN, isolated_pod, with_ids_of
 from triton_operator.resources.metadata import Manifest
 from triton_operator.resources.model_configs import RenderedConfig, config_volume, known_messages
 from triton_operator.resources.model_tree import models_volume
@@ -38,6 +38,7 @@ from triton_operator.resources.pod_settings import pull_policy
 from triton_operator.resources.probes import build_probes
 from triton_operator.resources.proxy_container import build_proxy_container, proxy_volumes
 from triton_operator.resources.server_image import ServerImage
+from triton_operator.resources.settings import PodUserIDs
 from triton_operator.resources.shared_memory import shared_memory_size
 from triton_operator.resources.signing_keys import key_sources, verified_mounts, verified_volumes
 from triton_operator.resources.sources import prepare_mounts, server_mounts, source_volumes
@@ -54,7 +55,7 @@ from triton_operator.triton.server.flags import Flag, Listening, server_flags
 class Parts(NamedTuple):
     """The inputs of a pod other than the spec; `config_name` is the ConfigMap that contains the `configs`.
 
-    `ipv6` is that of the Settings.
+    `ipv6` and `user_ids` are those of the Settings.
     """
 
     server: ServerImage
@@ -62,6 +63,7 @@ class Parts(NamedTuple):
     config_name: str
     configs: Sequence[RenderedConfig]
     ipv6: bool = False
+    user_ids: PodUserIDs = PodUserIDs.FIXED
 
 
 def build_pod_template(deployment: ModelDeployment, parts: Parts) -> Manifest:
@@ -95,7 +97,8 @@ def _pod_spec(deployment: ModelDeployment, parts: Parts) -> Manifest:
     if terminates_tls(spec):
         pod["initContainers"].append(build_proxy_container(spec, parts.operator_image))
         pod["volumes"] += proxy_volumes(deployment)
-    return isolated_pod(deployment) | pod | scheduling_fields(with_spread(deployment))
+    isolated = isolated_pod(deployment) | pod | scheduling_fields(with_spread(deployment))
+    return with_ids_of(isolated, parts.user_ids)
 
 
 def prepare_container(

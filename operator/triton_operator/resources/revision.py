@@ -220,7 +220,14 @@ def render_revision(deployment: ModelDeployment, service_ports: list[dict[str, A
     request = add_configs(_preparation(fetching.spec, server), configs)
     config = {preparation.CONFIG_FILE: preparation.encode(request).decode(), **config_files(configs)}
     config_name = config_map_name(deployment.metadata.name, msgspec.json.encode(config, order="sorted"))
-    parts = Parts(server, settings.operator_image, config_name, configs, ipv6=settings.ipv6)
+    parts = Parts(
+        server,
+        settings.operator_image,
+        config_name,
+        configs,
+        ipv6=settings.ipv6,
+        user_ids=settings.pod_user_ids,
+    )
     template = build_pod_template(with_catalogue_defaults(fetching, server, settings), parts)
     template_hash = content_hash(msgspec.json.encode(template, order="sorted"), 10)
     template["metadata"]["labels"][LABEL_REVISION] = template_hash

@@ -76,12 +76,22 @@ class FetchDefaults(Struct, frozen=True):
     ca_bundle_config_map_ref: CABundle | None = None
 
 
+class PodUserIDs(StrEnum):
+    """Who chooses the user and group IDs of serving pods and of the Jobs that fill caches."""
+
+    FIXED = "Fixed"
+    """The operator: the IDs that the images are made for."""
+    CLUSTER = "Cluster"
+    """An admission controller, such as the security context constraints of OpenShift."""
+
+
 class Settings(Struct, frozen=True):
     """The settings of an installation; the `prepare` container of serving pods runs `operator_image`.
 
     The first of `accelerators` that is about a resource counts. `ipv6` is whether the first address of pods is an IPv6
     address, at which the kubelet, Services and Prometheus reach them. `max_concurrent_upgrades` is how many deployments
-    with the revision policy Latest are updated at a time. `fetching` is about the download of models.
+    with the revision policy Latest are updated at a time. `fetching` is about the download of models. With
+    `pod_user_ids` Cluster, an admission controller has to set the IDs of pods, or their images must not run as root.
     """
 
     operator_image: str
@@ -90,6 +100,7 @@ class Settings(Struct, frozen=True):
     ipv6: bool = False
     max_concurrent_upgrades: int = 1
     fetching: FetchDefaults = FetchDefaults()
+    pod_user_ids: PodUserIDs = PodUserIDs.FIXED
 
 
 def in_cluster(settings: Settings, environment: Mapping[str, str]) -> Settings:

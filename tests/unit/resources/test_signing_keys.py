@@ -92,7 +92,7 @@ def test_without_verification_the_pod_is_that_of_older_releases() -> None:
 
 def test_the_job_of_a_cache_verifies_what_it_fetches_and_is_made_again_for_other_keys() -> None:
     deployment = a_deployment(modelRepository=BUCKET, cache={"size": "1Gi"}, verification={"keys": KEYS})
-    job = build_cache_job(deployment, "digits-cache-1", "recipe", "operator:1")
+    job = build_cache_job(deployment, "digits-cache-1", "recipe", SETTINGS)
     template = job["spec"]["template"]
     (annotation,) = template["metadata"]["annotations"].values()
     request = decode(annotation.encode())
