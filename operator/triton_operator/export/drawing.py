@@ -6,13 +6,17 @@ Input: arguments of forward(). Output: arguments of the same types and dimension
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from enum import Enum
 
 import torch
 
 from triton_operator.export.tensors import TYPES, Value, rows_of
 from triton_operator.triton.model_file.signature import ANY, Signature
+
+SCALES = (1.0, 1e-3, 1e3, 0.0, math.nan, math.inf)
+"""Scale factors of other inputs; zeros, undefined and infinite numbers are included."""
 
 
 def generator() -> torch.Generator:
@@ -39,6 +43,14 @@ def scaled(arguments: Sequence[Value], factor: float) -> list[Value]:
     return [
         each * factor if isinstance(each, torch.Tensor) and each.dtype.is_floating_point else each for each in arguments
     ]
+
+
+def extremes(arguments: Sequence[Value]) -> Iterator[list[Value]]:
+    """Yield arguments of the same shapes with extreme numbers; a module may reject them."""
+    for scale in SCALES:
+        yield scaled(arguments, scale)
+    for end in End:
+        yield filled(arguments, end)
 
 
 def padded(arguments: Sequence[Value]) -> list[Value]:

@@ -16,7 +16,7 @@ from triton_operator.export.errors import ExportError
 from triton_operator.export.forward_runs import Forward, ForwardRun, call_forward, record_run
 from triton_operator.export.naming import choose_input_names, choose_output_names
 from triton_operator.export.rows import check_row_counts, check_rows, check_twice
-from triton_operator.export.state import check_state
+from triton_operator.export.state import check_state, copy_unused
 from triton_operator.export.tensors import Value, difference, read_tensors, read_values
 from triton_operator.export.tolerance import TOLERANCE, for_another_order
 from triton_operator.triton.model_file.signature import Signature
@@ -73,7 +73,10 @@ def _record_runs(
 ) -> RecordedRuns:
     for each in examples:
         read_values(tuple(each), "an example has")
+    unused = copy_unused(module)
     on_examples = [record_run(module, each) for each in examples]
+    if not on_examples[0].outputs:
+        raise ExportError("forward() returned no output; Triton needs at least one, so return a tensor")
     inputs = choose_input_names(arguments, options.input_names, len(on_examples[0].arguments))
     names = choose_output_names(options.output_names, len(on_examples[0].outputs))
     if any(len(each.outputs) != len(names) for each in on_examples):
@@ -83,7 +86,8 @@ def _record_runs(
             check_row_counts(run, names)
         check_twice(module, on_examples[0], names)
     generated = list(_generated_runs(module, examples, options.max_batch_size))
-    check_state(module, [*on_examples[:1], *generated[:1]], names, options.tolerance)
+    shown = [*on_examples[:1], *generated[:1], *generated[1:][-1:]]
+    check_state(module, unused, shown, names, options.tolerance)
     runs = [*on_examples, *generated]
     if options.max_batch_size:
         for run in generated:

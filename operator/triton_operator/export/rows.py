@@ -6,12 +6,20 @@ and its difference. `equivalence_check` calls it. Requires torch.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
-from triton_operator.export.drawing import End, drawn_arguments, filled, generator, padded, scaled, uniform_arguments
+from triton_operator.export.drawing import (
+    SCALES,
+    End,
+    drawn_arguments,
+    filled,
+    generator,
+    padded,
+    scaled,
+    uniform_arguments,
+)
 from triton_operator.export.errors import ExportError
 from triton_operator.export.forward_runs import (
     Float64Module,
@@ -28,9 +36,6 @@ _MOST_ROWS = 8
 
 _LARGEST = 64
 """Size of the largest batch that is run, which needs as much memory as on the server."""
-
-_SCALES = (1.0, 1e-3, 1e3, 0.0, math.nan)
-"""Scale factors of the other rows; zeros and undefined numbers are included."""
 
 _ROUNDING = 1e-3
 """Fraction of the tolerance within which outputs in float64 are considered equal."""
@@ -80,18 +85,30 @@ def check_rows(
     for batch in batches:
         first = batch if rows_of(batch.arguments[0]) <= few else record_run(module, _rows(batch.arguments, 0, few))
         alone += _check_alone(module, first, range(rows_of(first.arguments[0])), names, tolerance, reference)
+    _check_sizes(module, batches, names, tolerance, reference)
     for batch in batches:
         _check_beside_others(module, batch.arguments, names, tolerance, few)
     if most > few:
         varied = max(batches, key=lambda batch: rows_of(batch.arguments[0]))
-        largest = _largest(module, varied, min(most, _LARGEST))
+        largest = _repeated(module, varied, min(most, _LARGEST))
         check_row_counts(largest, names)
         last = rows_of(largest.arguments[0]) - 1
         alone += _check_alone(module, largest, (0, last // 2, last), names, tolerance, reference)
     return alone
 
 
-def _largest(module: Forward, example: ForwardRun, rows: int) -> ForwardRun:
+def _check_sizes(
+    module: Forward, batches: Sequence[ForwardRun], names: Sequence[str], tolerance: float, reference: Float64Module
+) -> None:
+    """Check the first and the last row in batches of every size below the largest of the given; raises ExportError."""
+    varied = max(batches, key=lambda batch: rows_of(batch.arguments[0]))
+    for rows in range(2, min(rows_of(varied.arguments[0]), _MOST_ROWS)):
+        batch = _repeated(module, varied, rows)
+        check_row_counts(batch, names)
+        _check_alone(module, batch, (0, rows - 1), names, tolerance, reference)
+
+
+def _repeated(module: Forward, example: ForwardRun, rows: int) -> ForwardRun:
     """Repeat the rows of an example up to `rows`; raises ExportError."""
     times = -(-rows // rows_of(example.arguments[0]))
     try:
@@ -174,7 +191,7 @@ def _others(
     example: Sequence[Value], first: Sequence[Value], place: int, most: int, source: torch.Generator
 ) -> Iterator[list[Value]]:
     """Yield rows of other callers: larger, smaller, undefined, constant, out of range, and equal to the row."""
-    for scale in _SCALES:
+    for scale in SCALES:
         yield scaled(drawn_arguments(uniform_arguments(example, source), most, source), scale)
     for end in End:
         yield filled(drawn_arguments(example, most, source), end)

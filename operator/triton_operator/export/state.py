@@ -7,13 +7,16 @@ of another caller. Requires torch.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import nn
 
+from triton_operator.export.drawing import extremes
 from triton_operator.export.errors import ExportError
 from triton_operator.export.forward_runs import Forward, ForwardRun, call_forward, describe_difference
 from triton_operator.export.tensors import difference
@@ -31,12 +34,46 @@ _SETS = re.compile(r'prim::SetAttr\[name="(\w+)"\]')
 _WHO = "forward() returned"
 
 
-def check_state(module: Forward, runs: Sequence[ForwardRun], names: Sequence[str], tolerance: float) -> None:
-    """Repeat each run twice in a row, and again after the others; raises ExportError if an output changes."""
+def copy_unused(module: Forward) -> Forward | None:
+    """Copy a module before its first run, which may set its state for good; None if it cannot be copied.
+
+    The copy of a module that is not scripted shares its parameters, to save memory.
+    """
+    if not isinstance(module, nn.Module):
+        return None
+    try:
+        return copy.deepcopy(module, {id(each): each for each in module.parameters()})
+    except Exception:  # noqa: BLE001 - such a module is checked without a copy.
+        return None
+
+
+def check_state(
+    module: Forward, unused: Forward | None, runs: Sequence[ForwardRun], names: Sequence[str], tolerance: float
+) -> None:
+    """Repeat each run twice in a row, after the others and after extreme inputs; raises ExportError if outputs change.
+
+    Also runs them on an unused copy of the module in reverse order.
+    """
     held, drawn = _held(module), torch.get_rng_state()
     _take_turns(module, runs, names, tolerance, held, _TURNS)
     if _changed(module, held) or not torch.equal(drawn, torch.get_rng_state()):
         _take_turns(module, runs, names, tolerance, held, _TURNS_WHEN_SUSPECTED)
+    for each in extremes(runs[0].arguments):
+        with suppress(ExportError):
+            call_forward(module, each, _WHO)
+    _take_turns(module, runs[:1], names, tolerance, held, 1)
+    if unused is not None:
+        _check_first_call(unused, runs, names, tolerance)
+
+
+def _check_first_call(unused: Forward, runs: Sequence[ForwardRun], names: Sequence[str], tolerance: float) -> None:
+    """Run the last run first: the module may keep something from its first input."""
+    held = _held(unused)
+    for run in reversed(runs):
+        outputs = call_forward(unused, run.arguments, _WHO)
+        if not difference(run.outputs, outputs) <= tolerance:
+            name, by = describe_difference(run.outputs, outputs, names)
+            raise _keeps_state(unused, held, f"output {name} of the same input differs {by} if another input is first")
 
 
 def _take_turns(
@@ -58,12 +95,16 @@ def _take_turns(
                 f"the module draws random numbers with each call: {where}. Turn off their source, for example "
                 "dropout (a scripted or traced module keeps the mode that it was compiled in), or make them an input"
             )
-        changed = ", ".join(_changed(module, held))
-        raise ExportError(
-            f"the module keeps state between calls{f' (it changes {changed})' if changed else ''}: {where}, so one "
-            "caller's request would change another caller's outputs. Make the state an input and an output, which the "
-            "caller passes back, or let Triton keep it for each sequence (sequence_batching with state)"
-        )
+        raise _keeps_state(module, held, where)
+
+
+def _keeps_state(module: Forward, held: dict[str, Any], where: str) -> ExportError:
+    changed = ", ".join(_changed(module, held))
+    return ExportError(
+        f"the module keeps state between calls{f' (it changes {changed})' if changed else ''}: {where}, so one "
+        "caller's request would change another caller's outputs. Make the state an input and an output, which the "
+        "caller passes back, or let Triton keep it for each sequence (sequence_batching with state)"
+    )
 
 
 def _same_when_seeded(module: Forward, run: ForwardRun, tolerance: float) -> bool:

@@ -137,6 +137,7 @@ def _branch(x: torch.Tensor) -> torch.Tensor:
             "torch.bfloat16, which Triton does not support",
         ),
         (Function(lambda x: x.sum()), torch.ones(2), {"trace": True}, "has no dimensions"),
+        (Function(lambda _: ()), torch.ones(2), {"max_batch_size": 8}, "forward() returned no output"),
         (Function(lambda x: x.mean(0)), torch.ones(2, 2), {"trace": True, "max_batch_size": 8}, "twice the rows"),
         (
             Function(_branch),

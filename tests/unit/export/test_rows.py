@@ -60,6 +60,7 @@ INFLUENCES: dict[str, Any] = {
     "only when large": lambda x, _: x + (x.abs().max() > 100).float(),
     "only when small": lambda x, _: x + ((x.abs() < 1e-3).sum() > 3).float() * 2,
     "only when undefined": lambda x, _: x.nan_to_num() + x.isnan().any().float(),
+    "only when infinite": lambda x, _: torch.where(x.isinf().any(), torch.zeros_like(x), x),
     "only when a row is zero": lambda x, _: x + (x.abs().sum(1) == 0).any().float(),
     "largest of the batch is marked": lambda x, _: (x == x.max(0, keepdim=True).values).float(),
     "all ones when one is": lambda x, _: (x > 1).any(0, keepdim=True) & (x > 0),
@@ -311,6 +312,20 @@ def test_the_largest_permitted_batch_is_run(tmp_path: Path) -> None:
         export_torchscript(Crowded(), ROWS[:1], tmp_path, name="crowded", max_batch_size=32)
     exported = export_torchscript(Crowded(), ROWS, tmp_path, name="crowded", max_batch_size=16)
     assert exported.signature.max_batch_size == 16
+
+
+class Five(nn.Module):
+    """Rows are independent unless there are five."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.shape[0] == 5:
+            return x - x.mean(0)
+        return x
+
+
+def test_every_small_batch_is_run(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"influence each other: .* in a batch of 5"):
+        export_torchscript(Five(), ROWS, tmp_path, name="five", max_batch_size=8)
 
 
 class AtMost(nn.Module):

@@ -107,6 +107,45 @@ class Collected(nn.Module):
         return x + torch.stack(self.all).mean()
 
 
+class First(nn.Module):
+    """Keeps the mean of the first input for good."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean = torch.zeros(0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.mean.numel() == 0:
+            self.mean = x.mean().reshape(1)
+        return x - self.mean
+
+
+class Poisoned(nn.Module):
+    """Returns zeros after a number that is not finite."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failed = False
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not bool(x.isfinite().all()):
+            self.failed = True
+        return x * 0 if self.failed else x
+
+
+class ByShape(nn.Module):
+    """Keeps the mean of the first input of each shape in a row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = torch.zeros(0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.kept.shape != x.shape:
+            self.kept = torch.zeros_like(x) + x.mean()
+        return x + self.kept
+
+
 class Dropout(nn.Module):
     """Dropout that is always on."""
 
@@ -147,6 +186,8 @@ class Cache(nn.Module):
         (Counter, f"{STATE} (it changes calls)"),
         (Late, f"{STATE} (it changes calls)"),
         (Last, f"{STATE} (it changes last)"),
+        (First, f"{STATE} (it changes mean)"),
+        (Poisoned, f"{STATE} (it changes failed)"),
         (Dropout, RANDOM),
         (lambda: Dropout(0.02), RANDOM),
         (Noise, RANDOM),
@@ -162,6 +203,12 @@ def test_state_is_rejected_with_advice(tmp_path: Path, module: Any, words: str, 
         assert "sequence_batching" in str(caught.value)
 
 
+def test_state_of_each_shape_is_found(tmp_path: Path) -> None:
+    """The outputs of an input do not change until one of another shape arrives."""
+    with pytest.raises(ExportError, match=STATE):
+        export_torchscript(ByShape(), ROWS, tmp_path, name="state")
+
+
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize(("module", "changed"), [(Hidden, "inner.hidden"), (Collected, "all")])
 def test_state_that_tracing_loses_is_found(tmp_path: Path, module: Any, changed: str) -> None:
@@ -172,7 +219,8 @@ def test_state_that_tracing_loses_is_found(tmp_path: Path, module: Any, changed:
 
 
 @pytest.mark.parametrize(
-    ("module", "words"), [(Attribute, STATE), (Buffer, STATE), (Counter, STATE), (Late, STATE), (Dropout, RANDOM)]
+    ("module", "words"),
+    [(Attribute, STATE), (Buffer, STATE), (Counter, STATE), (Late, STATE), (First, STATE), (Dropout, RANDOM)],
 )
 def test_a_file_is_checked_like_a_module(tmp_path: Path, module: Any, words: str) -> None:
     """For layers that were in training mode when it was scripted."""
