@@ -30,9 +30,12 @@ def open_new(file: Path, mode: int = PRIVATE) -> IO[bytes]:
     return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
 
 
-def open_regular(file: Path) -> IO[bytes]:
-    """Open an untrusted file for reading, but no link and no pipe, for which a reader would wait; raises OSError."""
-    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+def open_regular(file: Path, *, follow: bool = False) -> IO[bytes]:
+    """Open an untrusted file for reading, but no pipe, for which a reader would wait; raises OSError.
+
+    A link is opened only with `follow`.
+    """
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
     opened = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         opened.close()
@@ -60,6 +63,12 @@ def create_file(file: Path, content: bytes, mode: int = PRIVATE) -> None:
 def read_file(file: Path, limit: int) -> bytes:
     """Read a file of at most `limit` bytes; raises FileTooLargeError, without reading the rest, and OSError."""
     with file.open("rb") as stream:
+        return read_stream(stream, limit)
+
+
+def read_regular(file: Path, limit: int) -> bytes:
+    """Like `read_file`, for an untrusted file or a link to it; raises OSError for a pipe or a device."""
+    with open_regular(file, follow=True) as stream:
         return read_stream(stream, limit)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from triton_operator.files import FileTooLargeError, create_file, open_new, read_file, read_stream
+from triton_operator.files import FileTooLargeError, create_file, open_new, read_file, read_regular, read_stream
 
 
 @pytest.fixture
@@ -82,3 +82,21 @@ def test_the_rest_of_a_large_stream_is_not_read() -> None:
     with pytest.raises(FileTooLargeError):
         read_stream(stream, 10)
     assert stream.tell() == 11
+
+
+def test_a_pipe_or_a_device_is_not_read_as_a_file(tmp_path: Path) -> None:
+    """A reader of a pipe would wait indefinitely; a link to a file is read."""
+    pipe, link, file = tmp_path / "pipe", tmp_path / "link", tmp_path / "file"
+    os.mkfifo(pipe)
+    for target in (pipe, Path("/dev/zero")):
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        for path in (target, link):
+            with pytest.raises(OSError, match="it is not a file"):
+                read_regular(path, 10)
+    file.write_bytes(b"content")
+    link.unlink()
+    link.symlink_to(file)
+    assert read_regular(link, 10) == b"content"
+    with pytest.raises(FileTooLargeError):
+        read_regular(link, 3)

@@ -16,7 +16,7 @@ from triton_operator.api.conditions import Reason
 from triton_operator.api.struct import Struct
 from triton_operator.api.text import escape
 from triton_operator.encryption.errors import DecryptionError
-from triton_operator.files import FileTooLargeError, read_file
+from triton_operator.files import FileTooLargeError, read_regular
 
 HEADER_FILE = "encryption.json"
 """Name of the header in the folder of an encrypted model."""
@@ -59,7 +59,7 @@ def read_header(folder: Path) -> tuple[Header, bytes]:
     """Read the header of an encrypted model and return it with its bytes; raises DecryptionError."""
     path = folder / HEADER_FILE
     try:
-        content = read_file(path, MAX_BYTES)
+        content = read_regular(path, MAX_BYTES)
     except OSError as error:
         raise _invalid(f"cannot be read: {error.strerror}") from error
     except FileTooLargeError:

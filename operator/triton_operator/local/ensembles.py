@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from triton_operator.triton.config.constants import CONFIG_NAME
+from triton_operator.triton.config.file import read_config_text
 from triton_operator.triton.text.parser import Message, parse
 from triton_operator.triton.text.values import messages_in, text_in
 
@@ -35,6 +36,6 @@ def step_names(config: Message) -> list[str]:
 
 def _config(model: Path) -> Message:
     try:
-        return parse((model / CONFIG_NAME).read_text(encoding="utf-8"))
+        return parse(read_config_text(model / CONFIG_NAME))
     except (OSError, ValueError):
         return {}

@@ -7,6 +7,7 @@ nested values would exceed Python's recursion limit.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,9 @@ DEEPEST = 100
 MOST_VALUES = 200_000
 """Maximum number of values in a text, with all aliases expanded."""
 
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Escapes in YAML can write one, but it cannot be encoded, so no server accepts it."""
 
 _TAGS = ("null", "bool", "int", "float", "str", "seq", "map")
 """Types that JSON has, too. As in kubectl, a date is a string."""
@@ -98,6 +102,7 @@ def _loader_class() -> type[yaml.SafeLoader]:
             self._check(event)
             node = super().compose_node(parent, index)
             self._depth -= 1
+            _check_keys(event, node)
             if anchor := getattr(event, "anchor", None):
                 self._sizes[anchor] = self._count - before
             return node
@@ -111,9 +116,27 @@ def _loader_class() -> type[yaml.SafeLoader]:
 
         def _check(self, event: Any) -> None:
             place = f"line {event.start_mark.line + 1}"
+            _check_characters(event, place)
             if self._depth > DEEPEST:
                 raise YamlError(f"{place}: values are nested more than {DEEPEST} deep")
             if self._count > MOST_VALUES:
                 raise YamlError(f"{place}: with its aliases it has more than {MOST_VALUES} values")
 
     return Loader
+
+
+def _check_keys(event: Any, node: Any) -> None:
+    """As in kubectl, a field that is given twice is an error; PyYAML would keep the last one."""
+    import yaml
+
+    seen: set[tuple[str, str]] = set()
+    for key, _ in node.value if isinstance(event, yaml.MappingStartEvent) else ():
+        if key.id == "scalar" and (key.tag, key.value) in seen and key.tag != "tag:yaml.org,2002:merge":
+            raise YamlError(f"line {key.start_mark.line + 1}: {key.value!r} is given twice")
+        if key.id == "scalar":
+            seen.add((key.tag, key.value))
+
+
+def _check_characters(event: Any, place: str) -> None:
+    if _SURROGATE.search(getattr(event, "value", None) or ""):
+        raise YamlError(f"{place}: half of a surrogate pair is not a character")

@@ -13,7 +13,7 @@ from typing import Any
 
 from triton_operator.api.conditions import Reason
 from triton_operator.api.text import escape
-from triton_operator.files import FileTooLargeError, read_file
+from triton_operator.files import FileTooLargeError, read_regular
 from triton_operator.signing.errors import VerificationError
 from triton_operator.signing.keys import VerificationKey
 from triton_operator.signing.signed_files import covered_files, find_changed_file, require_same_names
@@ -49,7 +49,7 @@ def _read_signature(folder: Path) -> bytes:
     if path.is_symlink():
         raise VerificationError(Reason.SIGNED_LINK_FOUND, f"{SIGNATURE_FILE} is a link; replace it with the file")
     try:
-        return read_file(path, MAX_BYTES)
+        return read_regular(path, MAX_BYTES)
     except FileNotFoundError:
         raise VerificationError(
             Reason.MODEL_UNSIGNED,

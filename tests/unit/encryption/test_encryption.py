@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -164,6 +165,13 @@ def test_every_change_is_refused_and_leaves_nothing(change: str, encrypted: Path
     assert refused.value.reason == Reason.DECRYPTION_FAILED
     assert message in str(refused.value)
     assert not (tmp_path / "plain").exists()
+
+
+def test_a_pipe_in_the_place_of_the_header_is_refused(tmp_path: Path) -> None:
+    """A reader would wait until somebody writes."""
+    os.mkfifo(tmp_path / HEADER_FILE)
+    with pytest.raises(DecryptionError, match="cannot be read"):
+        read_header(tmp_path)
 
 
 def test_the_files_of_another_model_are_refused(encrypted: Path, keys: Keyset, tmp_path: Path, model: Path) -> None:

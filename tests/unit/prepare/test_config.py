@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,16 @@ def test_a_compiled_file_has_a_signature_just_so(pod: Pod) -> None:
 def compiled(*members: tuple[str, bytes]) -> bytes:
     """Build a file in the format of AOTInductor."""
     return an_archive(("data/aotinductor/model/code.wrapper.so", b"ELF"), ("archive_format", b"pt2"), *members)
+
+
+@pytest.mark.parametrize("name", ["config.pbtxt", "1/model.pt", "1/words.txt"])
+def test_a_pipe_in_the_repository_does_not_block_the_pod(pod: Pod, name: str) -> None:
+    """A volume can contain one; a reader would wait until somebody writes."""
+    folder = pod.add("digits", WHOLE, v1=MODEL)
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    pod.ask_for(PreparationModel("digits", "digits"))
+    assert pod.failure().reason in {"ConfigInvalid", "ModelVersionNotFound", "ModelNotFound"}
 
 
 def test_a_folder_with_nothing_but_a_compiled_file_is_known_by_its_name(pod: Pod) -> None:

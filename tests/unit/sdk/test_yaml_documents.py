@@ -54,6 +54,10 @@ def test_values_of_json_are_read_back(documents: list[Any]) -> None:
         ("a: &a [1, *a]", "*a in line 1 refers to a value that contains it"),
         ("a: &a {b: *a}", "refers to a value that contains it"),
         ("a: *b", "is not YAML"),
+        ('a: "\\ud800"', "line 1: half of a surrogate pair is not a character"),
+        ('"\\udfff": a', "line 1: half of a surrogate pair is not a character"),
+        ("a:\n  b: 1\n  c: 2\n  b: 3", "line 4: 'b' is given twice"),
+        ("a: &a {b: 1, b: 2}\nc: *a", "'b' is given twice"),
         ("a: [", "is not YAML"),
         ("a: !!python/object/apply:os.system [id]", "is not YAML"),
         ("a: !!binary aGk=", "!!binary"),
@@ -76,6 +80,12 @@ def test_anchors_and_merges_of_a_usual_size_are_read() -> None:
     assert list(load_documents("a: &a {b: 1}\nc: {<<: *a, d: 2}\ne: [*a, *a]")) == [
         {"a": {"b": 1}, "c": {"b": 1, "d": 2}, "e": [{"b": 1}, {"b": 1}]}
     ]
+
+
+def test_a_field_overrides_a_merged_one() -> None:
+    """And keys of different types are different fields."""
+    (document,) = load_documents("a: &a {b: 1}\nc: {<<: *a, b: 2}\nd: [*a, *a]\n1: x\n'1': y")
+    assert document["c"] == {"b": 2}
 
 
 def test_a_date_is_a_text_as_it_is_to_kubectl() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -120,6 +121,14 @@ def test_the_signature_of_another_model_is_refused(model: Path, signer: Signer) 
     with pytest.raises(VerificationError, match='signature of "digits", not of "fraud"') as refused:
         verify_model(renamed, "fraud", known(signer))
     assert refused.value.reason == Reason.SIGNATURE_OF_OTHER_MODEL
+
+
+def test_a_pipe_in_the_place_of_the_signature_is_refused(model: Path, signer: Signer) -> None:
+    """A reader would wait until somebody writes."""
+    os.mkfifo(model / "model.sig")
+    with pytest.raises(VerificationError, match="cannot be read") as refused:
+        verify_model(model, FOLDER, known(signer))
+    assert refused.value.reason == Reason.SIGNATURE_INVALID
 
 
 def test_a_signature_of_more_than_the_limit_is_not_read(model: Path, signer: Signer) -> None:

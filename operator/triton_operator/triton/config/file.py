@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from triton_operator.files import FileTooLargeError, read_file
+from triton_operator.files import FileTooLargeError, read_regular
 from triton_operator.triton.text.errors import ConfigError
 
 CONFIG_LIMIT = 1 << 20
@@ -17,7 +17,7 @@ CONFIG_LIMIT = 1 << 20
 def read_config_text(path: Path) -> str:
     """The text; raises ConfigError for a file that is too large or not UTF-8, OSError for one that cannot be read."""
     try:
-        return read_file(path, CONFIG_LIMIT).decode()
+        return read_regular(path, CONFIG_LIMIT).decode()
     except FileTooLargeError:
         raise ConfigError(f"is larger than {CONFIG_LIMIT} bytes") from None
     except UnicodeDecodeError as error:

@@ -5,6 +5,7 @@ pytest's time limit detects an algorithm with quadratic time, which would take m
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -107,6 +108,19 @@ def test_a_sparse_file_of_8_gib_is_refused_by_its_size(
         assert "is larger than" in outcome.out
     if name == "object.yaml":
         assert tritonctl(capsys, "render", "-f", file).code == 2
+
+
+@pytest.mark.parametrize("name", ["config.pbtxt", "1/model.pt", "encryption.json", "model.sig"])
+@pytest.mark.parametrize("of", ["pipe", "device"])
+def test_a_pipe_in_the_place_of_a_file_does_not_block(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, of: str
+) -> None:
+    """A reader would wait until somebody writes; the time limit of pytest detects it."""
+    write(tmp_path / "digits" / "1" / "model.pt", an_archive(("data.pkl", CLASS), CONSTANTS))
+    file = tmp_path / "digits" / name
+    file.unlink(missing_ok=True)
+    os.mkfifo(file) if of == "pipe" else file.symlink_to("/dev/zero")
+    assert tritonctl(capsys, "lint", tmp_path).code in {0, 1}
 
 
 def test_aliases_of_aliases_end_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
