@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from triton_operator.api.scan import ScanFinding
-from triton_operator.cli.lint.code import ForwardArgument, check_code, read_arguments
+from triton_operator.cli.lint.code import ForwardArgument, check_code, read_arguments, read_result
 from triton_operator.cli.lint.finding import Finding, error, warning
 from triton_operator.scan.archive import scan_archive
 from triton_operator.triton.model_file.archive import Archive, ArchiveError, FileType, read_file_type
@@ -22,11 +22,12 @@ _EXPORT = "export the module itself: tritonctl export FILE.py:NAME"
 
 
 class ModelFile(NamedTuple):
-    """The result of the checks, with the signature and arguments in the file, or None."""
+    """The result of the checks, with the signature, the arguments and the result of forward(), or None and ""."""
 
     findings: Sequence[Finding]
     signature: Signature | None = None
     arguments: Sequence[ForwardArgument] | None = None
+    result: str = ""
 
 
 def check_model_file(path: Path, shown: str) -> ModelFile:
@@ -52,7 +53,7 @@ def _check_archive(archive: Archive, shown: str) -> ModelFile:
     if signature is None:
         message = "has no signature, so a wrong name, type or shape is detected only by the first request"
         findings.append(warning(shown, "", message, f"add one: {_export_again(shown)}"))
-    return ModelFile(findings, signature, read_arguments(archive))
+    return ModelFile(findings, signature, read_arguments(archive), read_result(archive))
 
 
 def scan_error(found: ScanFinding) -> Finding:

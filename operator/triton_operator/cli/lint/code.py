@@ -28,7 +28,7 @@ _DEVICE = re.compile(r"torch\.device\(\"(cuda[^\"]*)\"\)")
 _TORCHVISION = re.compile(r"(?<![\w.])ops\.torchvision\.(\w+)\(")
 _CLASS = re.compile(r"\b__torch__\.torch\.classes\.(\w+)\.(\w+)")
 _CLASS = re.compile(r"^class (\w+)\(Module\):\n", re.MULTILINE)
-_FORWARD, _FORWARD_END = "  def forward(", ") -> "
+_FORWARD, _RESULT, _FORWARD_END = "  def forward(", ") -> ", ":\n"
 _ARGUMENT = re.compile(r"\s*(?P<name>\w+): (?P<kind>.+?)(?P<default>=.*)?,?")
 
 
@@ -41,36 +41,44 @@ class ForwardArgument(NamedTuple):
 
 
 def read_arguments(archive: Archive) -> list[ForwardArgument] | None:
-    """The arguments of the model's forward(); None if they cannot be read."""
-    try:
-        path, name = _top_class(archive).rsplit(".", 1)
-        code = archive.read(f"code/{path.replace('.', '/')}.py", CODE_LIMIT)
-    except (ArchiveError, ValueError):
-        return None
-    if code is None:
-        return None
-    arguments = _forward_of(name, code.decode(errors="replace"))
-    found = [_ARGUMENT.fullmatch(line) for line in arguments or [] if line.strip()]
-    if arguments is None or not all(found):
+    """The arguments of the model's forward(), without `self`, which may have another name; None if unreadable."""
+    arguments = _read_forward(archive)[0].partition(",\n")
+    found = [_ARGUMENT.fullmatch(line) for line in arguments[2].splitlines() if line.strip()]
+    if not arguments[0] or not all(found):
         return None
     return [ForwardArgument(each["name"], each["kind"], bool(each["default"])) for each in found if each]
 
 
-def _forward_of(name: str, code: str) -> list[str] | None:
-    """The lines with forward()'s arguments, without `self`, which comes first and may have another name.
+def read_result(archive: Archive) -> str:
+    """The TorchScript type of what the model's forward() returns; "" if it cannot be read."""
+    return _read_forward(archive)[1]
+
+
+def _read_forward(archive: Archive) -> tuple[str, str]:
+    try:
+        path, name = _top_class(archive).rsplit(".", 1)
+        code = archive.read(f"code/{path.replace('.', '/')}.py", CODE_LIMIT)
+    except (ArchiveError, ValueError):
+        return "", ""
+    return _forward_of(name, code.decode(errors="replace")) if code else ("", "")
+
+
+def _forward_of(name: str, code: str) -> tuple[str, str]:
+    """The text of forward()'s arguments, and of its result.
 
     This does not use one regular expression, because its time would grow quadratically with the length of a line.
     """
     begins = [found.end() for found in _CLASS.finditer(code) if found[1] == name]
     if not begins:
-        return None
+        return "", ""
     end_of_class = code.find("\nclass ", begins[-1])
     body = code[begins[-1] : end_of_class if end_of_class >= 0 else len(code)]
     begin = body.find(_FORWARD)
-    end = body.find(_FORWARD_END, begin)
+    end = body.find(_RESULT, begin)
     if min(begin, end) < 0:
-        return None
-    return body[begin + len(_FORWARD) : end].partition(",\n")[2].splitlines()
+        return "", ""
+    result = body[end + len(_RESULT) : body.find(_FORWARD_END, end)]
+    return body[begin + len(_FORWARD) : end], result
 
 
 def check_code(archive: Archive, shown: str) -> Iterator[Finding]:

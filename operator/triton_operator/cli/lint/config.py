@@ -6,34 +6,28 @@ Input: the text, and the checked model file. Output: Findings. tritonclient incl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from triton_operator.cli.lint.archive import ModelFile
-from triton_operator.cli.lint.code import ForwardArgument
 from triton_operator.cli.lint.finding import Finding, error, warning
+from triton_operator.cli.lint.forward import check_arguments, check_result
 from triton_operator.prepare.versions import version_contents
 from triton_operator.triton.config.constants import AOT_INDUCTOR_PLATFORM
 from triton_operator.triton.config.derived_backend import BACKEND_FILES, names_no_backend, with_backend
 from triton_operator.triton.config.fields import SINCE
 from triton_operator.triton.config.file import read_config_text
-from triton_operator.triton.config.filled_tensors import filled_inputs
 from triton_operator.triton.config.rules import check_rules, unknown_in_warmup
 from triton_operator.triton.config.signature_merge import merge
 from triton_operator.triton.config.summary import ConfigSummary, summarize
 from triton_operator.triton.model_file.signature import TORCHSCRIPT_TYPES
 from triton_operator.triton.text.errors import ConfigError, ConfigTextError
 from triton_operator.triton.text.parser import Message, parse
-from triton_operator.triton.text.values import data_type_in, entries_in
+from triton_operator.triton.text.values import data_type_in, entries_in, message_in, messages_in, text_in
 
-_INDEXED = re.compile(r".+__(\d+)")
 _PLACE = re.compile(r"(?P<line>\d+):\d+ : (?P<message>.*)", re.DOTALL)
-_DICTIONARY = "Dict[str, Tensor]"
-_ARGUMENT_KINDS = frozenset({"Tensor", "List[str]", "Any", "NoneType", "number"})
-"""Argument types that Triton can pass, also as Optional."""
-_READ_PARAMETERS = frozenset(
-    {"INTRA_OP_THREAD_COUNT", "INTER_OP_THREAD_COUNT", "DISABLE_OPTIMIZED_EXECUTION", "INFERENCE_MODE"}
-)
+_THREADS = frozenset({"INTRA_OP_THREAD_COUNT", "INTER_OP_THREAD_COUNT"})
+_READ_PARAMETERS = _THREADS | {"DISABLE_OPTIMIZED_EXECUTION", "INFERENCE_MODE"}
 """Parameters of the native PyTorch backend that the CPU image's backend supports."""
 
 
@@ -150,7 +144,7 @@ def _compiles_nothing(message: Message) -> bool:
 def _check_torchscript(
     message: Message, config: ConfigSummary, shown: str, model: ModelFile | None
 ) -> Iterator[Finding]:
-    for field, tensor in _tensors(message):
+    for field, tensor in (*_tensors(message), *_states(message)):
         data_type = data_type_in(tensor)
         if data_type and data_type not in TORCHSCRIPT_TYPES:
             advice = f"use one of {', '.join(sorted(TORCHSCRIPT_TYPES))}"
@@ -172,48 +166,27 @@ def _check_torchscript(
                     shown, field, "is missing, and the model has no signature to derive it from", f"add {field}"
                 )
     if config.inputs and model.arguments is not None:
-        yield from _check_names((*config.inputs, *filled_inputs(message)), model.arguments, shown)
-
-
-def _check_names(names: Sequence[str], arguments: Sequence[ForwardArgument], shown: str) -> Iterator[Finding]:
-    """Check the three ways in which Triton's PyTorch backend maps inputs to forward()'s arguments."""
-    if len(arguments) == 1 and arguments[0].kind == _DICTIONARY:
-        return
-    known = [argument.name for argument in arguments]
-    yield from _check_argument_kinds(names, arguments, shown)
-    takes = f"forward() takes ({', '.join(known)})"
-    needed = sum(not argument.has_default for argument in arguments)
-    if not needed <= len(names) <= len(known):
-        yield error(shown, "input", f"has {len(names)} inputs ({', '.join(names)}), and {takes}")
-        return
-    if set(names) <= set(known):
-        return
-    positions = [int(found[1]) for name in names if (found := _INDEXED.fullmatch(name))]
-    if len(positions) < len(names):
-        advice = f"use the names of the arguments, or INPUT__0 to INPUT__{len(names) - 1}"
-        message = f"the names {', '.join(names)} contain no position, and {takes}; Triton uses their order in the file"
-        yield warning(shown, "input", message, advice)
-    elif sorted(positions) != list(range(len(names))):
-        yield error(shown, "input", f"the names {', '.join(names)} must end in __0 to __{len(names) - 1}, each once")
+        yield from check_arguments(message, model.arguments, shown)
+    if config.outputs and model.result:
+        yield from check_result(message, model.result, shown)
 
 
 def _check_parameters(message: Message, shown: str) -> Iterator[Finding]:
-    for name in entries_in(message, "parameters"):
+    for name, value in entries_in(message, "parameters").items():
         if name not in _READ_PARAMETERS:
             text = "is ignored by the CPU image and by tritonctl run; only the native PyTorch backend may support it"
             yield warning(shown, f"parameters[{name}]", text)
+        elif name in _THREADS:
+            yield from _check_threads(name, text_in(message_in(value, "value"), "string_value"), shown)
 
 
-def _check_argument_kinds(names: Sequence[str], arguments: Sequence[ForwardArgument], shown: str) -> Iterator[Finding]:
-    """Arguments whose type no input has, so that torch would reject every request."""
-    for argument in arguments:
-        kind = argument.kind
-        if kind.startswith("Optional["):
-            kind = kind.removeprefix("Optional[").removesuffix("]")
-        is_passed = kind in _ARGUMENT_KINDS or kind.startswith("Union[")
-        if not is_passed and (not argument.has_default or argument.name in names):
-            text = f"forward() takes {argument.name} as {argument.kind}, but Triton passes only tensors, or List[str]"
-            yield error(shown, "input", text, "accept a Tensor and convert it in forward()")
+def _check_threads(name: str, text: str, shown: str) -> Iterator[Finding]:
+    """The native PyTorch backend ignores a number below 1, which the CPU image's backend rejects."""
+    if re.fullmatch(r"-?[0-9]+", text) is None:
+        yield error(shown, f"parameters[{name}]", f"is {text!r}, but must be an integer of at least 1")
+    elif int(text) < 1:
+        message = f"is {text}, which the CPU image and tritonctl run reject; it must be at least 1"
+        yield warning(shown, f"parameters[{name}]", message)
 
 
 def _tensors(message: Message) -> Iterator[tuple[str, Message]]:
@@ -221,6 +194,12 @@ def _tensors(message: Message) -> Iterator[tuple[str, Message]]:
         for index, tensor in enumerate(message.get(field, [])):
             if isinstance(tensor, dict):
                 yield f"{field}[{index}]", tensor
+
+
+def _states(message: Message) -> Iterator[tuple[str, Message]]:
+    for batching in messages_in(message, "sequence_batching"):
+        for index, state in enumerate(messages_in(batching, "state")):
+            yield f"sequence_batching.state[{index}]", state
 
 
 def _sizes(tensor: Message) -> list[int]:
