@@ -104,13 +104,21 @@ def split_url(url: str) -> tuple[str, str]:
     """Return the scheme, "" if there is none, and `host:port`; raises an SdkError for an invalid address."""
     scheme, separator, rest = url.rpartition("://")
     if separator and scheme not in _PLAIN | _TLS:
-        raise UnreachableError(f"{url}: only http://, https://, grpc:// and grpcs:// can be used here")
+        raise UnreachableError(f"{scheme}://: only http://, https://, grpc:// and grpcs:// can be used here")
     target = rest.rstrip("/")
     if not (target and target.isascii() and target.isprintable()) or set(target) & set(" @?#"):
-        raise InvalidRequestError("url", f"{url!r} is not an address; expected HOST:PORT, such as 127.0.0.1:8000")
+        raise InvalidRequestError(
+            "url", f"{_shown(url)!r} is not an address; expected HOST:PORT, such as 127.0.0.1:8000"
+        )
     port = target.partition("/")[0].rpartition(":")[2]
     if ":" in target and not (port.isdecimal() and 0 < int(port) <= _LAST_PORT):
         raise InvalidRequestError(
-            "url", f"{url!r} has {port!r} where a port is expected: HOST:PORT, such as 127.0.0.1:8000"
+            "url", f"{_shown(url)!r} has {port!r} where a port is expected: HOST:PORT, such as 127.0.0.1:8000"
         )
     return scheme, target
+
+
+def _shown(url: str) -> str:
+    """The URL without user and password, and without what follows a question mark, which may be secret as well."""
+    scheme, separator, rest = url.rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2].partition('?')[0]}"

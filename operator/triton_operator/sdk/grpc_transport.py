@@ -19,6 +19,7 @@ from triton_operator.sdk.errors import (
     UnreachableError,
 )
 from triton_operator.sdk.in_flight import CLOSE_SECONDS, InFlight, Requests, Responses
+from triton_operator.sdk.invalid_responses import decoding
 from triton_operator.sdk.retry import AttemptError, RequestOutcome
 from triton_operator.sdk.tls_errors import tls_failure
 from triton_operator.sdk.transport import (
@@ -101,7 +102,7 @@ class GrpcTransport:
         result = await self._send(
             lambda headers: self._client.infer(call.model, inputs, call.version, outputs, headers=headers)
         )
-        return _infer_result(result)
+        return _infer_result(result, self._address.target)
 
     async def stream(self, calls: AsyncIterator[Call]) -> AsyncGenerator[InferResult]:
         """Like `Transport`; ends after the last response to the last call, or when it is closed."""
@@ -116,7 +117,7 @@ class GrpcTransport:
                     break
                 if error is not None:
                     raise AttemptError(InferenceError(error.message().strip()), RequestOutcome.ANSWERED) from error
-                yield _infer_result(result)
+                yield _infer_result(result, self._address.target)
             requests.raise_failure()
         finally:
             requests.end()
@@ -189,7 +190,8 @@ def _unavailable(message: str, address: ServerAddress) -> AttemptError:
     return AttemptError(error, RequestOutcome.RETRYABLE if not_run else RequestOutcome.UNKNOWN)
 
 
-def _infer_result(result: Any) -> InferResult:
-    response = result.get_response()
-    arrays = {output.name: result.as_numpy(output.name) for output in response.outputs}
-    return InferResult(response.model_name, response.model_version, arrays)
+def _infer_result(result: Any, target: str) -> InferResult:
+    with decoding(target):
+        response = result.get_response()
+        arrays = {output.name: result.as_numpy(output.name) for output in response.outputs}
+        return InferResult(response.model_name, response.model_version, arrays)

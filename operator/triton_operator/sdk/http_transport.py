@@ -17,6 +17,7 @@ from triton_operator.sdk.errors import (
     SdkError,
     UnreachableError,
 )
+from triton_operator.sdk.invalid_responses import DECODING_ERRORS, decoding, invalid_response
 from triton_operator.sdk.retry import AttemptError, RequestOutcome
 from triton_operator.sdk.tls_errors import tls_failure
 from triton_operator.sdk.transport import (
@@ -80,9 +81,10 @@ class HttpTransport:
         result = await self._send(
             lambda headers: self._client.infer(call.model, inputs, call.version, outputs, headers=headers)
         )
-        response = result.get_response()
-        arrays = {output["name"]: result.as_numpy(output["name"]) for output in response.get("outputs", [])}
-        return InferResult(response["model_name"], response.get("model_version", ""), arrays)
+        with decoding(self._address.target):
+            response = result.get_response()
+            arrays = {str(output["name"]): result.as_numpy(output["name"]) for output in response.get("outputs", [])}
+            return InferResult(str(response["model_name"]), str(response.get("model_version", "")), arrays)
 
     def stream(self, calls: AsyncIterator[Call]) -> AsyncGenerator[InferResult]:
         """Raise InvalidRequestError: Triton streams over gRPC only."""
@@ -114,6 +116,8 @@ class HttpTransport:
             raise AttemptError(
                 self._unreachable(error, advice_if_closed(self._address)), RequestOutcome.UNKNOWN
             ) from error
+        except DECODING_ERRORS as error:
+            raise invalid_response(self._address.target, error) from error
 
     def _tls_failure(self, error: Exception) -> AttemptError:
         failure = tls_failure(f"TLS: {error}", self._address.target, self._address.server_name)
