@@ -44,6 +44,8 @@ def call_forward(module: Forward, arguments: Sequence[Value], who: str) -> list[
     try:
         with torch.inference_mode():
             result = module(*[copied(each) for each in arguments])
+    except SystemExit as error:
+        raise ExportError("the module fails for the example: forward() calls sys.exit()") from error
     except Exception as error:
         raise ExportError(f"the module fails for the example: {sentence(error)}") from error
     return [copied(each) for each in read_values(result, who)]

@@ -68,8 +68,8 @@ def load_module(path: Path, attribute: str) -> nn.Module:
     found = load_attribute(path, attribute)
     try:
         module = found if isinstance(found, nn.Module) else found()
-    except Exception as error:
-        raise ExportError(f"{path}:{attribute}: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise ExportError(f"{path}:{attribute}: {_described(error)}") from error
     if not isinstance(module, nn.Module):
         raise ExportError(f"{path}:{attribute}: must be a torch.nn.Module or return one, not {type(module).__name__}")
     return module
@@ -94,5 +94,12 @@ def load_attribute(path: Path, attribute: str) -> Any:
             finally:
                 sys.path.remove(str(path.parent))
         return getattr(loaded, attribute)
-    except Exception as error:
-        raise ExportError(f"{path}:{attribute}: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise ExportError(f"{path}:{attribute}: {_described(error)}") from error
+
+
+def _described(error: BaseException) -> str:
+    """Describe an error of the user's code, which may also try to end the program."""
+    if isinstance(error, SystemExit):
+        return f"it calls sys.exit({'' if error.code is None else repr(error.code)}), but must only define the module"
+    return f"{type(error).__name__}: {error}"

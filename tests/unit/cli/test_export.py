@@ -31,6 +31,13 @@ class Sums(torch.nn.Module):
     def forward(self, x):
         return x.sum(1)
 
+class Ends(torch.nn.Module):
+    def forward(self, x):
+        raise SystemExit(3)
+
+def ends():
+    raise SystemExit("--size is missing")
+
 class Words(torch.nn.Module):
     def forward(self, texts: list[str], flags: torch.Tensor) -> tuple[list[str], torch.Tensor]:
         return texts, flags
@@ -127,6 +134,8 @@ def test_a_torchscript_file_gets_its_signature_and_stays_as_it_is(
         ("{net}:Digits", "FP32:5", "the module fails for the example"),
         ("{net}:Nothing", "FP32:1", "AttributeError: module 'net' has no attribute 'Nothing'"),
         ("{net}:nothing", "FP32:1", "TypeError: 'int' object is not callable"),
+        ("{net}:ends", "FP32:1", "net.py:ends: it calls sys.exit('--size is missing'), but must only define"),
+        ("{net}:Ends", "FP32:1", "the module fails for the example: forward() calls sys.exit()"),
         ("missing.py:Digits", "FP32:1", "there is no such Python file"),
         ("missing.pt", "FP32:1", "missing.pt: No such file or directory"),
         ("{weights}", "FP32:1", "is a pickle written by torch.save, not TorchScript; name the module instead"),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 TORCHSCRIPT = "TorchScript"
 COMPILED = "compiled by AOTInductor"
 _PICKLE = b"\x80"
+_CAUSES = ("RuntimeError: ", "builtins.")
 _MOST_CHARACTERS = 300  # The kubelet keeps 2048 bytes of the whole log.
 
 
@@ -46,13 +47,20 @@ def name_of(path: Path) -> str:
 
 
 def reason_of(error: BaseException, line: int = -1) -> str:
-    """Extract the relevant line of torch's message, which also contains a trace of the model's code or advice."""
+    """Extract the cause from torch's message, which also contains a trace of the model's code or advice.
+
+    The result is one printable line: what follows the last name of an exception, or else the line at index `line`.
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     chosen = next(
         (line for line in lines if "Unknown builtin op" in line), lines[line] if lines else type(error).__name__
     )
-    for prefix in ("RuntimeError: ", "builtins."):
+    named = [index for index, each in enumerate(lines) if each.startswith(_CAUSES)]
+    if named and "Unknown builtin op" not in chosen:
+        chosen = " ".join(lines[named[-1] :])
+    for prefix in _CAUSES:
         chosen = chosen.removeprefix(prefix)
+    chosen = "".join(letter if letter.isprintable() else " " for letter in chosen)
     return chosen if len(chosen) <= _MOST_CHARACTERS else chosen[: _MOST_CHARACTERS - 1] + "…"
 
 

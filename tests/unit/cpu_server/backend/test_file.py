@@ -127,6 +127,13 @@ def test_a_long_reason_is_cut() -> None:
     assert len(modules["archive"].reason_of(RuntimeError("x" * 5000))) == 300
 
 
+def test_a_reason_of_several_lines_is_one_printable_line() -> None:
+    """The first line of a message may be the one that says what is wrong."""
+    trace = "The following operation failed.\nTraceback of TorchScript:\n  File x\n"
+    reason = modules["archive"].reason_of(RuntimeError(f"{trace}builtins.ValueError: too long\nsend \x1b[31mless\n"))
+    assert reason == "ValueError: too long send  [31mless"
+
+
 def test_a_model_that_changes_itself_is_served_unfrozen(path: Path) -> None:
     """Freezing would remove its counter."""
 
