@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from triton_operator.api.rollout import CanaryStep
+from triton_operator.reconcile.messages import join
 from triton_operator.reconcile.times import format_time, parse_time
 
 MOST_WEIGHT = 50
@@ -26,22 +27,26 @@ FAILING_TIME = timedelta(seconds=5)
 
 
 class CanaryProgress(NamedTuple):
-    """What is known: the index of the step, and since when its pods have been ready, and failing."""
+    """What is known: the index of the step, and since when its pods have been ready, failing, and late."""
 
     step: int = 0
     since: datetime | None = None
     failing_since: datetime | None = None
+    late_since: datetime | None = None
 
 
 class CanaryHealth(NamedTuple):
     """The state of the canary's pods: `failure` is what does not recover, `failing` what may, "" without one.
 
-    `is_complete`: all pods of the step are ready, and no others are left.
+    `is_complete`: all pods of the step are ready, and no others are left; otherwise `obstacle` is what they wait for,
+    and `deadline` how long they may, None as long as Kubernetes itself applies the deadline of the Deployment.
     """
 
     is_complete: bool
     failing: str = ""
     failure: str = ""
+    obstacle: str = ""
+    deadline: timedelta | None = None
 
 
 class CanaryAction(StrEnum):
@@ -88,8 +93,8 @@ def decide(
         return _judge_failing(progress, health.failing, now)
     progress = progress._replace(failing_since=None)
     if not health.is_complete:
-        return CanaryDecision(CanaryAction.WAIT, progress)
-    progress = progress._replace(since=progress.since or now)
+        return _judge_late(progress, health, now)
+    progress = progress._replace(since=progress.since or now, late_since=None)
     return _judge_pause(progress, steps, now, resumed)
 
 
@@ -99,6 +104,21 @@ def _judge_failing(progress: CanaryProgress, failing: str, now: datetime) -> Can
     if now - since >= FAILING_TIME:
         return CanaryDecision(CanaryAction.ABORT, progress, failing)
     return CanaryDecision(CanaryAction.WAIT, progress, failing, since + FAILING_TIME)
+
+
+def _judge_late(progress: CanaryProgress, health: CanaryHealth, now: datetime) -> CanaryDecision:
+    if health.deadline is None:
+        return CanaryDecision(CanaryAction.WAIT, progress._replace(late_since=None))
+    since = progress.late_since or now
+    progress = progress._replace(late_since=since)
+    if now - since < health.deadline:
+        return CanaryDecision(CanaryAction.WAIT, progress, due=since + health.deadline)
+    return CanaryDecision(CanaryAction.ABORT, progress, describe_late(health.deadline, health.obstacle))
+
+
+def describe_late(deadline: timedelta, obstacle: str) -> str:
+    """Why a canary is aborted whose pods have not become ready in time."""
+    return join(f"no progress for {deadline.total_seconds():.0f} s", obstacle)
 
 
 def _judge_pause(
@@ -117,14 +137,14 @@ def _judge_pause(
 
 def encode(progress: CanaryProgress) -> str:
     """The value of the annotation."""
-    times = (format_time(time) if time else "" for time in (progress.since, progress.failing_since))
+    times = (format_time(time) if time else "" for time in (progress.since, progress.failing_since, progress.late_since))
     return ",".join((str(progress.step), *times))
 
 
 def decode(text: str) -> CanaryProgress:
     """The progress in an annotation; the beginning for anything else, because anybody may edit it."""
     step, _, times = text.partition(",")
-    since, _, failing = times.partition(",")
+    since, failing, late = (*times.split(",", 2), "", "")[:3]
     if not (step.isascii() and step.isdigit() and len(step) <= _DIGITS):
         return CanaryProgress()
-    return CanaryProgress(int(step), parse_time(since), parse_time(failing))
+    return CanaryProgress(int(step), parse_time(since), parse_time(failing), parse_time(late))

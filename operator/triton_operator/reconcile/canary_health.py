@@ -6,12 +6,13 @@ kubelet and the Deployment controller report: readiness, restarts, failures that
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from triton_operator.api.conditions import TERMINAL
 from triton_operator.api.names import CONTAINER_TRITON
 from triton_operator.api.spec import Spec
 from triton_operator.cluster.observed import DeploymentState, Pod
-from triton_operator.reconcile.canary import CanaryHealth
-from triton_operator.reconcile.messages import join
+from triton_operator.reconcile.canary import CanaryHealth, describe_late
 from triton_operator.reconcile.observed_state import ObservedState
 from triton_operator.reconcile.pod_failures import diagnose
 from triton_operator.reconcile.pods import is_over, is_proxy, is_ready
@@ -33,7 +34,13 @@ def judge_canary(observed: ObservedState, spec: Spec, template_hash: str, replic
         ),
         "",
     )
-    return CanaryHealth(_is_complete(state, replicas) and not unready, _has_stopped_serving(unready), failure)
+    return CanaryHealth(
+        is_complete=_is_complete(state, replicas) and not unready,
+        failing=_has_stopped_serving(unready),
+        failure=failure,
+        obstacle=describe_obstacle(observed, unready, spec),
+        deadline=None if _is_timed(state) else _deadline(spec),
+    )
 
 
 def _is_complete(state: DeploymentState | None, replicas: int) -> bool:
@@ -42,6 +49,20 @@ def _is_complete(state: DeploymentState | None, replicas: int) -> bool:
         and state.observed_generation >= state.generation
         and state.updated_replicas == state.current_replicas == state.ready_replicas == state.replicas == replicas
     )
+
+
+def _is_timed(state: DeploymentState | None) -> bool:
+    """Whether Kubernetes applies the deadline: it does not after all pods of a template have been available once.
+
+    Pods that a later step adds, and those that replace lost ones, may therefore wait forever for a node or a quota.
+    """
+    if state is None or state.observed_generation < state.generation:
+        return True
+    return not any(each.type == "Progressing" and each.reason == "NewReplicaSetAvailable" for each in state.conditions)
+
+
+def _deadline(spec: Spec) -> timedelta:
+    return timedelta(seconds=progress_deadline_seconds(spec))
 
 
 def _restarted(pods: list[Pod]) -> str:
@@ -68,10 +89,7 @@ def _is_late(observed: ObservedState, unready: list[Pod], spec: Spec) -> str:
         return ""
     if not any(each.type == "Progressing" and each.reason == "ProgressDeadlineExceeded" for each in state.conditions):
         return ""
-    return join(
-        f"no progress for {progress_deadline_seconds(spec)} s",
-        describe_obstacle(observed, unready, spec),
-    )
+    return describe_late(_deadline(spec), describe_obstacle(observed, unready, spec))
 
 
 def describe_obstacle(observed: ObservedState, unready: list[Pod], spec: Spec) -> str:

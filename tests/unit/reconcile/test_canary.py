@@ -123,9 +123,27 @@ def test_the_last_step_with_all_pods_is_the_promotion() -> None:
     assert tried_steps((CanaryStep(10), CanaryStep(100))) == (CanaryStep(10),)
 
 
-@given(st.integers(0, 9), st.one_of(st.none(), st.just(NOW)), st.one_of(st.none(), st.just(NOW)))
-def test_the_progress_survives_a_restart(step: int, since: datetime | None, failing: datetime | None) -> None:
-    assert decode(encode(CanaryProgress(step, since, failing))) == CanaryProgress(step, since, failing)
+def test_pods_that_no_deadline_of_kubernetes_covers_have_one_too() -> None:
+    steps, deadline = (CanaryStep(10), CanaryStep(50)), timedelta(seconds=700)
+    lacking = CanaryHealth(is_complete=False, obstacle="no free GPU", deadline=deadline)
+    first = decide(CanaryProgress(1), steps, lacking, NOW, resumed=None)
+    assert (first.what, first.due) == (CanaryAction.WAIT, NOW + deadline)
+    assert decide(first.progress, steps, READY, NOW, resumed=None).progress.late_since is None
+    assert decide(first.progress, steps, STARTING, NOW, resumed=None).progress.late_since is None
+    last = decide(first.progress, steps, lacking, NOW + deadline, resumed=None)
+    assert (last.what, last.message) == (CanaryAction.ABORT, "no progress for 700 s; no free GPU")
+
+
+times = st.one_of(st.none(), st.just(NOW))
+
+
+@given(st.builds(CanaryProgress, st.integers(0, 9), times, times, times))
+def test_the_progress_survives_a_restart(progress: CanaryProgress) -> None:
+    assert decode(encode(progress)) == progress
+
+
+def test_the_progress_of_an_earlier_version_is_continued() -> None:
+    assert decode("1,2026-01-02T03:04:05Z,") == CanaryProgress(1, NOW)
 
 
 @given(st.text(max_size=40))
