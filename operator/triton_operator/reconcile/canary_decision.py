@@ -35,6 +35,8 @@ from triton_operator.resources.revision_spec import with_pods_of, with_protectio
 
 _PHASES = {CanaryAction.WAIT: CanaryPhase.PROGRESSING, CanaryAction.ASK: CanaryPhase.PAUSED}
 
+_UNKNOWN_PODS = "the revision of the current pods does not exist any more, so the operator cannot keep them"
+
 
 class _Named(NamedTuple):
     """A revision and the name of its object."""
@@ -50,8 +52,10 @@ def with_canary(observed: ObservedState) -> ObservedState:
         return observed
     stable, requested = _stable(observed, state), _requested(observed)
     if stable is None:
-        return observed
-    if _runs(stable, requested, observed.deployment.spec):
+        return observed._replace(why_no_canary=_UNKNOWN_PODS if requested else "")
+    if requested is None and stable.revision.is_rendered_from(observed.deployment.spec):
+        return observed._replace(returning=stable.name)
+    if requested and requested.revision.template_hash == stable.revision.template_hash:
         return _promoting(observed, state, stable)
     if not _was_ready(observed, stable):
         return observed
@@ -80,16 +84,12 @@ def _requested(observed: ObservedState) -> _Named | None:
     return _Named(*newest) if newest and newest[1].is_rendered_from(observed.deployment.spec) else None
 
 
-def _runs(stable: _Named, requested: _Named | None, spec: Spec) -> bool:
-    """Whether the stable Deployment has the pods that the spec requests."""
-    if requested:
-        return requested.revision.template_hash == stable.revision.template_hash
-    return stable.revision.is_rendered_from(spec)
-
-
 def _was_ready(observed: ObservedState, stable: _Named) -> bool:
-    """Otherwise there is nothing to compare the new revision with."""
-    ready = any(is_ready(pod) and pod.revision == stable.revision.template_hash for pod in observed.pods)
+    """Otherwise there is nothing to compare the new revision with.
+
+    A canary that is being promoted was ready, even if no stable pod has changed yet.
+    """
+    ready = any(is_ready(pod) and pod.revision == stable.revision.template_hash for pod in observed.serving_pods)
     return ready or (observed.status is not None and observed.status.last_ready_revision == stable.name)
 
 

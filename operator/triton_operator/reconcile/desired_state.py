@@ -158,7 +158,8 @@ def _build_in_order(
     caching = observed.caching
     cache = build_cache(caching.deployment, caching.generation, settings) if caching else ()
     if revision is current or not _has_to_wait(observed, revision):
-        is_kept = revision is current and (observed.rollback is None or observed.rollback.is_of_spec)
+        is_of_spec = observed.rollback is None or observed.rollback.is_of_spec
+        is_kept = revision is current and is_of_spec and not observed.returning
         return _build(observed, revision, replicas, cache, policy, is_kept=is_kept)
     if current:
         return _build(observed, current, replicas, cache, policy, is_kept=True)

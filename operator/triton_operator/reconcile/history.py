@@ -26,11 +26,11 @@ class PastRevision(NamedTuple):
 
 
 def current_revision(observed: ObservedState) -> Revision | None:
-    """The newest revision in the cluster, or that of the stable pods after a rollback or next to a canary.
+    """The newest revision in the cluster, or that of the stable pods after a rollback and next to or after a canary.
 
     Invalid content is skipped.
     """
-    restored = observed.canary.stable if observed.canary else ""
+    restored = observed.canary.stable if observed.canary else observed.returning
     restored = restored or (observed.rollback.state.restored_revision if observed.rollback else "")
     for child, state in _newest_first(observed):
         if restored and child.name != restored:

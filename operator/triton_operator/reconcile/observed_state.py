@@ -94,6 +94,7 @@ class ObservedState(NamedTuple):
     all pods are replaced without one, see `canary_decision`; `due` is when to decide about it again.
     `rollback` is what the pods run instead of the newest revision, and `deployment` then has the spec of these pods;
     `why_no_rollback` is why there is none although the newest revision failed, see `rollback`.
+    `returning` is the older revision of the stable pods if the spec requests it again while a canary of another runs.
     `fetching` are the defaults of the installation for the Job of a cache.
     `keda_autoscaler` is the HorizontalPodAutoscaler that KEDA created for the ScaledObject,
     `without_keda` is why the operator sees no ScaledObject of any deployment, None if it can.
@@ -122,6 +123,7 @@ class ObservedState(NamedTuple):
     canary: StandingCanary | None = None
     why_no_canary: str = ""
     due: datetime | None = None
+    returning: str = ""
     fetching: FetchDefaults = FetchDefaults()
     keda_autoscaler: Child | None = None
     without_keda: HTTPStatus | None = None

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.builders import a_pod, serving
+from tests.builders import SETTINGS, a_pod, serving
 from tests.fakes import World
 from triton_operator.api.names import LABEL_TRACK, TRACK_CANARY, all_tracks, selector_labels
 from triton_operator.api.status import CanaryPhase, CanaryStatus
@@ -184,10 +184,7 @@ async def test_the_steps_follow_each_other_and_the_status_reports_the_actual_sha
 
 async def test_a_resumed_last_step_promotes_and_the_canary_serves_until_the_stable_pods_are_new() -> None:
     world = await in_last_step()
-    old, new = world.template_hash, canary_hash(world)
-    resumed = f"{status(world).revision}/{status(world).step}"
-    world.edit(rollout=CANARY | {"canary": {"steps": STEPS, "resumed": resumed}})
-    await settle(world)
+    old, new = await resume_last_step(world)
     assert world.template_hash == new
     strategy = world.manifest(Kind.DEPLOYMENT)["spec"]["strategy"]["rollingUpdate"]
     assert strategy == {"maxSurge": 0, "maxUnavailable": 1}, "no further GPU is needed"
@@ -211,6 +208,29 @@ async def test_a_resumed_last_step_promotes_and_the_canary_serves_until_the_stab
         "CanaryPaused",
         "CanaryPromoting",
     ]
+
+
+async def resume_last_step(world: World) -> tuple[str, str]:
+    """The promotion begins, and no stable pod has changed yet; returns the old and the new template."""
+    old, new = world.template_hash, canary_hash(world)
+    resumed = f"{status(world).revision}/{status(world).step}"
+    world.edit(rollout=CANARY | {"canary": {"steps": STEPS, "resumed": resumed}})
+    await settle(world)
+    stable = [a_pod(f"stable-{index}", revision=old, ready=True) for index in range(4)]
+    world.roll_out(*stable, updated_replicas=0)
+    report_pods(world, stable, [canary_pod(world, index) for index in range(4)])
+    await settle(world)
+    return old, new
+
+
+async def test_a_spec_that_changes_at_the_beginning_of_a_promotion_is_tried_as_a_canary() -> None:
+    world = await in_last_step()
+    _, promoted = await resume_last_step(world)
+    world.edit(modelRepository={"image": {"reference": "example.org/models:3"}})
+    await settle(world)
+    assert world.template_hash == promoted
+    assert canary_hash(world) != promoted
+    assert status(world).phase is CanaryPhase.PROGRESSING
 
 
 def report_pods(world: World, stable: list[Pod], canary: list[Pod]) -> None:
@@ -309,6 +329,56 @@ async def test_a_spec_that_returns_to_the_stable_pods_removes_the_canary() -> No
     await settle(world)
     assert not has_canary(world)
     assert (world.template_hash, world.condition("Ready").reason) == (old, "Serving")
+
+
+async def test_a_spec_that_returns_to_the_stable_pods_keeps_them_after_an_upgrade_of_the_operator() -> None:
+    """The newer version renders other pods."""
+    world = await served()
+    old = world.template_hash
+    world.new_operator(msgspec.structs.replace(SETTINGS, operator_image="example.org/triton-operator:2"))
+    world.edit(**NEW)
+    await settle(world)
+    assert has_canary(world)
+    world.edit(modelRepository={"image": {"reference": "example.org/models:1"}})
+    for _ in range(2):
+        await settle(world)
+        assert (has_canary(world), world.template_hash) == (False, old)
+    report(world, stable_pods(world), [])
+    await settle(world)
+    assert world.condition("Ready").reason == "Serving"
+    world.forget_writes()
+    await settle(world)
+    assert world.cluster.writes == []
+
+
+async def test_a_lost_revision_of_the_stable_pods_is_reported() -> None:
+    world = await begun()
+    (stable,) = (name for name in world.names(Kind.REVISION) if name != status(world).revision)
+    del world.cluster.objects[Kind.REVISION, "shop", stable]
+    world.cache.children.remove(world.cache.children.get(world.key)[Kind.REVISION, stable])
+    await world.reconcile()
+    skipped = [message for _, reason, message in world.cluster.events if reason == "CanarySkipped"]
+    assert "the revision of the current pods does not exist any more" in skipped[0]
+
+
+async def test_pods_of_a_later_step_that_find_no_room_abort_the_canary() -> None:
+    """Kubernetes applies no deadline: all pods of this template have been available before."""
+    world = await begun()
+    stable = stable_pods(world)
+    available = ObservedCondition(type="Progressing", status="True", reason="NewReplicaSetAvailable")
+    rejected = ObservedCondition(type="ReplicaFailure", status="True", message="exceeded quota: gpus")
+    report(world, stable, [canary_pod(world)], available)
+    await settle(world)
+    world.pass_time(60)
+    await settle(world)
+    assert status(world).step == 2
+    report(world, stable, [canary_pod(world)], available, rejected)
+    assert await settle(world) == 2400
+    world.new_operator()
+    world.pass_time(2400)
+    await settle(world)
+    assert not has_canary(world)
+    assert "no progress for 2400 s; exceeded quota: gpus" in status(world).message
 
 
 async def test_nothing_changes_while_the_rollout_is_paused() -> None:
