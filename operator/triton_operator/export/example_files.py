@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import pickle
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -24,15 +23,10 @@ from triton_operator.triton.model_file.signature import ANY, TensorSpec
 _NUMBERED = re.compile(r"(?:arr_|.+__)(\d+)")
 """NumPy's names for unnamed arrays, and names that end in a position."""
 
-_UNREADABLE = (
-    ValueError,
-    TypeError,
-    RuntimeError,
-    EOFError,
-    zipfile.BadZipFile,
-    pickle.UnpicklingError,
-    RecursionError,
-)
+MOST_BYTES = 1 << 30
+"""Limit for a file, unpacked, and for each tensor in it; an example is one request, which Triton limits to 64 MiB."""
+
+_TOO_LARGE = f"is larger than {MOST_BYTES >> 30} GiB, the limit for an example"
 
 
 class Example(NamedTuple):
@@ -44,9 +38,13 @@ class Example(NamedTuple):
 
 def read_example(path: Path, declared: Sequence[TensorSpec], arguments: Sequence[str], *, batched: bool) -> Example:
     """Read one file; `declared` are the inputs of the command line, if any. Raises ExportError, or OSError."""
+    if path.stat().st_size > MOST_BYTES:
+        raise ExportError(f"{path}: {_TOO_LARGE}")
     try:
         content = _READERS[path.suffix](path)
-    except _UNREADABLE as error:
+    except OSError:
+        raise
+    except Exception as error:  # The readers have no base class, and raise whatever a damaged file causes.
         reason = " ".join(str(error).split())[:300]
         raise ExportError(f"{path}: cannot be read as an example: {reason}") from error
     named = content if isinstance(content, Mapping) else None
@@ -95,6 +93,9 @@ def _positional(content: Any) -> list[Any]:
 def _read_npz(path: Path) -> Any:
     import numpy as np
 
+    with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > MOST_BYTES:
+            raise ValueError(_TOO_LARGE)
     with np.load(path, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
@@ -114,7 +115,7 @@ def _value(path: Path, label: str, raw: Any, kind: str) -> Value:
     """Return a tensor or texts, of the declared type if there is one."""
     try:
         value = _plain(raw, kind)
-    except _UNREADABLE as error:
+    except (ValueError, TypeError, RuntimeError) as error:
         raise ExportError(f"{path}: {label}: {' '.join(str(error).split())[:300]}") from error
     is_text = isinstance(value, list)
     actual = "STRING" if isinstance(value, list) else DATA_TYPES.get(value.dtype, str(value.dtype))
@@ -127,6 +128,10 @@ def _value(path: Path, label: str, raw: Any, kind: str) -> Value:
 
 def _plain(raw: Any, kind: str) -> Value:
     if isinstance(raw, torch.Tensor):
+        if raw.layout is not torch.strided or raw.is_quantized or raw.device.type != "cpu":
+            raise ValueError("is not a dense tensor with values")
+        if raw.numel() * raw.element_size() > MOST_BYTES:  # An expanded tensor repeats few values in memory.
+            raise ValueError(_TOO_LARGE)
         return raw.detach()
     if hasattr(raw, "dtype"):  # An array of numpy.
         if raw.dtype.kind in "US":

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import resource
 import subprocess
 import sys
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -311,3 +315,56 @@ def test_the_command_names_its_options(net: Path, capsys: pytest.CaptureFixture[
     assert outcome.code == 1
     assert "Leave --max-batch-size out (0)" in outcome.err
     assert "max_batch_size" not in outcome.err
+
+
+def an_array_file(header: str) -> bytes:
+    """A .npz whose array `x` has this header, and no values."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode())
+    return content.getvalue()
+
+
+def a_bomb() -> bytes:
+    """A .npz of 2 MB that unpacks to 2 GiB."""
+    content = io.BytesIO()
+    with (
+        zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("x.npy", "w", force_zip64=True) as member,
+    ):
+        for _ in range(129):
+            member.write(bytes(16 << 20))
+    return content.getvalue()
+
+
+def a_saved(tensor: torch.Tensor) -> bytes:
+    content = io.BytesIO()
+    torch.save({"x": tensor}, content)
+    return content.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("a.npz", lambda: an_array_file("{'descr':'<f4','fortran_order':False,'shape':(1000000000,1000000,4)}\n")),
+        ("a.npz", lambda: an_array_file("(" * 9000)),
+        ("a.npz", lambda: an_array_file("__import__('os').system('false')\n")),
+        ("a.npz", a_bomb),
+        ("a.pt", lambda: a_saved(torch.zeros(1).expand(1 << 40, 4))),
+        ("a.pt", lambda: a_saved(torch.zeros(2, 4, device="meta"))),
+        ("a.pt", lambda: a_saved(torch.zeros(2, 4).to_sparse())),
+        ("a.pt", lambda: a_saved(torch.quantize_per_tensor(torch.zeros(2, 4), 1.0, 0, torch.quint8))),
+        ("a.json", lambda: b"[" * 100_000),
+    ],
+    ids=["npz-huge", "npz-deep", "npz-code", "npz-bomb", "expanded", "meta", "sparse", "quantized", "json-deep"],
+)
+def test_hostile_example_files_are_rejected_in_bounded_memory(
+    tmp_path: Path, name: str, make: Callable[[], bytes]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(make())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ExportError, match=rf"{name}: "):
+        read_example(path, [TensorSpec("x", "FP32", (4,))], ["x"], batched=True)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000
