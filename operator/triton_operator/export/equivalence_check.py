@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
+from torch.jit._trace import TopLevelTracedModule
 
 from triton_operator.export.drawing import drawn_arguments, generator, uniform_arguments
 from triton_operator.export.errors import ExportError
@@ -129,10 +130,20 @@ def _generated_runs(module: Forward, examples: Sequence[Sequence[Value]], max_ba
 
 def _compare(run: ForwardRun, compiled: Forward, tolerance: float) -> float:
     """Compare one run with the same number of rows; raises ExportError."""
-    furthest = difference(run.outputs, call_forward(compiled, run.arguments, "the compiled module returned"))
+    try:
+        outputs = call_forward(compiled, run.arguments, "the compiled module returned")
+    except ExportError as error:
+        message = "the compiled module fails for an input that the module accepts"
+        raise ExportError(f"{message}: {str(error).partition(': ')[2] or error}{_advice(compiled)}") from error
+    furthest = difference(run.outputs, outputs)
     if not furthest <= tolerance:
         raise ExportError(
             f"the outputs of the compiled module differ by {furthest:g}, and {tolerance:g} is allowed. "
             "Tracing keeps one path through `if` and `for`; random numbers differ from call to call"
         )
     return furthest
+
+
+def _advice(compiled: Forward) -> str:
+    is_scripted = isinstance(compiled, torch.jit.ScriptModule) and not isinstance(compiled, TopLevelTracedModule)
+    return "; if no `if` depends on values, use trace=True, which records one run" if is_scripted else ""

@@ -118,6 +118,14 @@ def _branch(x: torch.Tensor) -> torch.Tensor:
     return x if bool(x.sum() > 0) else -x
 
 
+def test_a_module_that_fails_only_when_compiled_is_advised_to_trace(tmp_path: Path) -> None:
+    """torch.jit.script accepts a parametrized layer, whose call then raises an error."""
+    module = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
+    with pytest.raises(ExportError, match=r"compiled module fails for an input that the module accepts: .* trace=True"):
+        export_torchscript(module, torch.ones(1, 2), tmp_path, name="norm")
+    assert export_torchscript(module, torch.ones(1, 2), tmp_path, name="norm", trace=True).difference < 1e-5
+
+
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize(
     ("module", "example", "options", "words"),
