@@ -80,6 +80,7 @@ class VaultOptions(NamedTuple):
 
     def open(self) -> VaultKey:
         """The key of the vault, to which nothing is sent yet; raises UsageError."""
+        from triton_operator.api.url import without_secrets
         from triton_operator.encryption.vault import VaultClient
         from triton_operator.encryption.vault_key import VaultKey
 
@@ -89,7 +90,7 @@ class VaultOptions(NamedTuple):
         except OSError as error:  # ssl.SSLError
             raise UsageError(f"--vault-ca-file: {self.ca_file} has no certificate in PEM form") from error
         except ValueError as error:
-            raise UsageError(f"--vault: {self.address} {error}") from error
+            raise UsageError(f"--vault: {without_secrets(self.address)} {error}") from error
         return VaultKey(vault, self.path, self.key, self._token())
 
     def _token(self) -> str:

@@ -19,6 +19,7 @@ from enum import StrEnum
 
 from triton_operator.api.names import PORT_GRPC, PORT_HTTP, PORT_HTTPS, server_name
 from triton_operator.api.status import Endpoints
+from triton_operator.api.url import without_secrets
 from triton_operator.sdk.access import Access, Target, access_by_name, access_by_url
 from triton_operator.sdk.errors import InvalidRequestError, UnreachableError
 from triton_operator.sdk.kube_context import is_inside
@@ -108,17 +109,11 @@ def split_url(url: str) -> tuple[str, str]:
     target = rest.rstrip("/")
     if not (target and target.isascii() and target.isprintable()) or set(target) & set(" @?#"):
         raise InvalidRequestError(
-            "url", f"{_shown(url)!r} is not an address; expected HOST:PORT, such as 127.0.0.1:8000"
+            "url", f"{without_secrets(url)!r} is not an address; expected HOST:PORT, such as 127.0.0.1:8000"
         )
     port = target.partition("/")[0].rpartition(":")[2]
     if ":" in target and not (port.isdecimal() and 0 < int(port) <= _LAST_PORT):
         raise InvalidRequestError(
-            "url", f"{_shown(url)!r} has {port!r} where a port is expected: HOST:PORT, such as 127.0.0.1:8000"
+            "url", f"{without_secrets(url)!r} has {port!r} where a port is expected: HOST:PORT, such as 127.0.0.1:8000"
         )
     return scheme, target
-
-
-def _shown(url: str) -> str:
-    """The URL without user and password, and without what follows a question mark, which may be secret as well."""
-    scheme, separator, rest = url.rpartition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2].partition('?')[0]}"

@@ -59,6 +59,7 @@ def test_wrong_paths_and_keys_are_usage_errors(tmp_path: Path, capsys: Capsys) -
     ):
         result = tritonctl(capsys, *arguments)
         assert (result.code, message in result.err) == (2, True), result.err
+        assert "hidden" not in result.err
     assert not (tmp_path / "out").exists()
 
 
@@ -106,11 +107,13 @@ def test_wrong_options_for_a_vault_are_usage_errors(
         (("--key", "text", "--vault-key", "models"), "--vault-key requires --vault ADDRESS"),
         (("--vault", "http://10.0.0.1", "--vault-key", "models"), "http:// would send keys without encryption"),
         (("--vault", "vault:8200", "--vault-key", "models"), "must be https://HOST"),
+        (("--vault", "https://me:hidden@vault", "--vault-key", "k"), "--vault: https://vault must be https://HOST"),
         ((*whole, "--vault-token-file", "missing"), "--vault-token-file: missing cannot be read"),
         (("--vault", "https://vault", "--vault-key", "k", "--vault-ca-file", "text"), "has no certificate in PEM form"),
     ):
         result = tritonctl(capsys, "encrypt", "models", *arguments, "--to", "out")
         assert (result.code, message in result.err) == (2, True), result.err
+        assert "hidden" not in result.err
     monkeypatch.delenv("VAULT_TOKEN")
     assert (
         "set VAULT_TOKEN, or use --vault-token-file" in tritonctl(capsys, "encrypt", "models", *whole, "--to", "o").err
