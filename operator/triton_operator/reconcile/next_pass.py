@@ -9,6 +9,7 @@ from triton_operator.reconcile.assessment import report_time_left
 from triton_operator.reconcile.failed_writes import Blocked
 from triton_operator.reconcile.issuance import pending_request
 from triton_operator.reconcile.observed_state import PENDING_GRACE, ObservedState, find_stuck
+from triton_operator.reconcile.upgrades import end_of_turn
 from triton_operator.resources.proxy_inputs import needs_cluster_keys, references
 
 BLOCKED_RETRY_SECONDS = 15.0
@@ -61,6 +62,8 @@ def _delays(observed: ObservedState) -> Iterator[timedelta]:
         yield room
     if observed.due:
         yield max(observed.due - observed.now, timedelta(0))
+    if end := end_of_turn(observed):
+        yield max(end - observed.now, timedelta(0))
     spec = observed.deployment.spec
     if any(references(spec)) or needs_cluster_keys(spec):
         yield POLICY_INPUTS_INTERVAL

@@ -7,6 +7,7 @@ time. The turns are recorded in the status of the ModelDeployments, so a restart
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from triton_operator.api.conditions import READY, STALLED
 from triton_operator.api.errors import InvalidSpecError
@@ -16,6 +17,8 @@ from triton_operator.cluster.deployment_cache import DeploymentCache, Deployment
 from triton_operator.cluster.observed import Key
 from triton_operator.reconcile.messages import clip
 from triton_operator.reconcile.observed_state import ObservedState
+from triton_operator.reconcile.times import parse_time
+from triton_operator.resources.rollout import progress_deadline_seconds
 
 _TAKEN = frozenset({UpgradeState.UPDATING, UpgradeState.FAILED})
 _WAITING = "the running version of the operator renders the pods differently; the update begins {}"
@@ -75,7 +78,7 @@ def next_upgrade(
     rollout = observed.deployment.spec.rollout
     if rollout.revision_policy is not RevisionPolicy.LATEST or not (known or observed.is_outdated):
         return None
-    if observed.is_outdated and not observed.has_turn:
+    if observed.is_outdated and (not observed.has_turn or _is_too_late(observed)):
         return UpgradeStatus(UpgradeState.WAITING, _why_waiting(conditions, paused=rollout.paused))
     if is_served and not observed.is_outdated and not observed.rollback:
         return None
@@ -87,6 +90,24 @@ def next_upgrade(
     return UpgradeStatus(
         UpgradeState.UPDATING, f"the running version of the operator has rendered the pods again{paused}"
     )
+
+
+def end_of_turn(observed: ObservedState) -> datetime | None:
+    """When a turn ends whose pods wait for a cache, so that others can begin; None without one.
+
+    A turn begins only while the deployment is Ready, so the wait began when it was not Ready any more.
+    """
+    if not (observed.is_outdated and observed.has_turn):
+        return None
+    ready = _condition(observed.status.conditions, READY) if observed.status else None
+    is_waiting = ready is not None and ready.status is not Truth.TRUE
+    since = parse_time(ready.last_transition_time) if ready and is_waiting else None
+    return (since or observed.now) + timedelta(seconds=progress_deadline_seconds(observed.deployment.spec))
+
+
+def _is_too_late(observed: ObservedState) -> bool:
+    end = end_of_turn(observed)
+    return end is not None and observed.now >= end
 
 
 def _why_waiting(conditions: tuple[Condition, ...], *, paused: bool) -> str:

@@ -10,6 +10,8 @@ import pytest
 
 from tests.builders import SETTINGS, a_pod
 from tests.fakes import World
+from tests.unit.reconcile.test_caching import a_world as a_world_with_cache
+from tests.unit.reconcile.test_caching import change_job, fill
 from triton_operator.api.status import UpgradeState
 from triton_operator.cluster.observed import Kind
 from triton_operator.reconcile.upgrades import Upgrades
@@ -210,3 +212,30 @@ async def test_the_end_of_an_update_wakes_the_next_deployment() -> None:
     woken.clear()
     await _serve(world)
     assert woken == [("shop", "another")]
+
+
+async def test_a_turn_that_waits_for_a_cache_ends_at_the_deadline_and_begins_again_when_it_is_filled() -> None:
+    """Somebody deletes the claim when the turn begins; until then, no pod has been replaced."""
+    world = a_world_with_cache(rollout=LATEST)
+    claim = await fill(world)
+    await _serve(world)
+    before = world.template_hash
+    await _start(world, NEWER)
+    assert _state(world) == "Waiting"
+    world.vanish(Kind.CLAIM, claim)
+    await world.reconcile()
+    delay = await world.reconcile()
+    assert (_state(world), world.condition("Ready").reason) == ("Updating", "Caching")
+    assert delay == 2400
+    _put_other(world, "Waiting")
+    others = Upgrades(world.cache.deployments, limit=1)
+    assert others.next() == []
+    world.pass_time(2400)
+    await world.reconcile()
+    assert (_state(world), world.template_hash) == ("Waiting", before)
+    assert others.next() == [("shop", "another")]
+    _put_other(world, None)
+    change_job(world, complete=True)
+    for _ in range(3):
+        await world.reconcile()
+    assert (_state(world), _image(world)) == ("Updating", NEWER.operator_image)
