@@ -52,3 +52,12 @@ async def until_passed(operator: OperatorProcess, count: int) -> None:
     async with asyncio.timeout(HANG_SECONDS):
         while operator.passes() < count or operator.waiting():  # noqa: ASYNC110 - it tells nobody when it is done
             await asyncio.sleep(0.2)
+
+
+async def check_that_a_restart_writes_nothing(operator: OperatorProcess, count: int = 1) -> None:
+    """Kill the operator as soon as it is quiet; the counters of the new process begin with 0."""
+    await until_quiet(operator, 2)
+    operator.kill()
+    operator.start()
+    await until_passed(operator, count)
+    assert not operator.writes(), operator.log.read_text()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from hack.programs.catalogue import tools
 from tests import cert_manager
-from tests.apiserver.many_objects import until_passed, until_quiet
+from tests.apiserver.many_objects import check_that_a_restart_writes_nothing
 from tests.apiserver.operator_process import OperatorProcess
 from tests.builders import a_body
 from tests.kube import Kube
@@ -85,12 +84,7 @@ async def test_the_controllers_issue_the_certificate_for_every_name(
         assert isinstance(leaf.public_key(), ec.EllipticCurvePublicKey)
         cert_manager.renew(kube, CERTIFICATE)
         kube.wait(lambda: certificates(kube)[0].serial_number != leaf.serial_number, "it is renewed")
-        await until_quiet(operator, 2)
-        before = operator.writes()
-        operator.kill()
-        operator.start()
-        await until_passed(operator, 1)
-        assert operator.writes() - before == Counter(), "a restart writes nothing"
+        await check_that_a_restart_writes_nothing(operator)
 
 
 @pytest.mark.usefixtures("installed", "operator")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from hack.programs.catalogue import tools
 from tests import gateway_api
 from tests.apiserver.api_client import Api, RequestRefusedError
-from tests.apiserver.many_objects import until_passed, until_quiet
+from tests.apiserver.many_objects import check_that_a_restart_writes_nothing
 from tests.apiserver.operator_process import OperatorProcess
 from tests.apiserver.specs import MINIMAL, NOTHING, changed, create, deployment
 from tests.kube import Kube
@@ -149,12 +148,7 @@ async def test_ingresses_follow_the_spec_and_the_status_follows_the_controller(
 
     kube.patch("ingress", "digits-http", {"spec": {"rules": [{"host": "bank.example.com"}]}})
     kube.wait(lambda: _hosts(kube, "digits-http") == [HOST], "an edit is undone")
-    await until_quiet(operator, 1)
-    before = operator.writes()
-    operator.kill()
-    operator.start()
-    await until_passed(operator, 1)
-    assert operator.writes() - before == Counter(), "a restart writes nothing"
+    await check_that_a_restart_writes_nothing(operator)
 
     kube.apply(deployment(GOOD, "rival"))
     kube.wait_reason("rival", "HostInUse", kind="Exposed")
@@ -185,12 +179,7 @@ async def test_a_gateway_api_that_is_installed_later_is_used(
 
         kube.patch("httproute", "digits", {"spec": {"hostnames": ["bank.example.com"]}})
         kube.wait(lambda: _spec(kube, "httproute")["hostnames"] == [HOST], "an edit is undone")
-        await until_quiet(operator, 1)
-        before = operator.writes()
-        operator.kill()
-        operator.start()
-        await until_passed(operator, 1)
-        assert operator.writes() - before == Counter(), "a restart writes nothing"
+        await check_that_a_restart_writes_nothing(operator)
 
         kube.patch("modeldeployment", "digits", {"spec": {"exposure": None}})
         for kind in ROUTES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from hack.programs.catalogue import KEDA, tools
 from hack.programs.gobuild import source_folder
 from tests import foreign_definitions
-from tests.apiserver.many_objects import until_passed, until_quiet
+from tests.apiserver.many_objects import check_that_a_restart_writes_nothing
 from tests.apiserver.operator_process import OperatorProcess
 from tests.apiserver.specs import MINIMAL, deployment
 from tests.kube import Kube
@@ -62,12 +61,7 @@ async def test_keda_that_is_installed_later_scales(operator: OperatorProcess, ku
     foreign_definitions.install(kube, files)
     try:
         _follow_keda(kube)
-        await until_quiet(operator, 1)
-        before = operator.writes()
-        operator.kill()
-        operator.start()
-        await until_passed(operator, 1)
-        assert operator.writes() - before == Counter(), "a restart writes nothing"
+        await check_that_a_restart_writes_nothing(operator)
         _change_the_provider(kube)
         assert operator.is_healthy()
     finally:
