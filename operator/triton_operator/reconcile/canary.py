@@ -137,7 +137,8 @@ def _judge_pause(
 
 def encode(progress: CanaryProgress) -> str:
     """The value of the annotation."""
-    times = (format_time(time) if time else "" for time in (progress.since, progress.failing_since, progress.late_since))
+    since = (progress.since, progress.failing_since, progress.late_since)
+    times = (format_time(time) if time else "" for time in since)
     return ",".join((str(progress.step), *times))
 
 

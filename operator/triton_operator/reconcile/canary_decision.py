@@ -57,12 +57,7 @@ def with_canary(observed: ObservedState) -> ObservedState:
         return observed._replace(returning=stable.name)
     if requested and requested.revision.template_hash == stable.revision.template_hash:
         return _promoting(observed, state, stable)
-    if not _was_ready(observed, stable):
-        return observed
-    stable_spec, why_not = _spec_of(observed, stable)
-    if stable_spec is None:
-        return observed._replace(why_no_canary=why_not)
-    return _trying(observed, canary, stable, stable_spec, requested)
+    return _trying_if_kept(observed, canary, stable, requested) if _was_ready(observed, stable) else observed
 
 
 def _wanted(observed: ObservedState) -> Canary | None:
@@ -122,6 +117,14 @@ def _promoting(observed: ObservedState, state: DeploymentState, stable: _Named) 
             replicas=live.replicas, in_place=live.ready_replicas == live.replicas > 0
         )
     )
+
+
+def _trying_if_kept(observed: ObservedState, canary: Canary, stable: _Named, requested: _Named | None) -> ObservedState:
+    """With a canary, if the spec of the stable pods is known and allowed."""
+    stable_spec, why_not = _spec_of(observed, stable)
+    if stable_spec is None:
+        return observed._replace(why_no_canary=why_not)
+    return _trying(observed, canary, stable, stable_spec, requested)
 
 
 def _trying(
