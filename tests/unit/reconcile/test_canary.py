@@ -30,8 +30,14 @@ STARTING = CanaryHealth(is_complete=False)
 weights = st.integers(1, MOST_WEIGHT)
 pauses = st.one_of(st.none(), st.integers(0, 600)).map(CanaryPause)
 steps_of_canaries = st.lists(st.builds(CanaryStep, weights, pauses), min_size=1, max_size=10).map(tuple)
+deadlines = st.one_of(st.none(), st.timedeltas(timedelta(seconds=1), timedelta(minutes=10)))
 healths = st.builds(
-    CanaryHealth, st.booleans(), failing=st.sampled_from(["", "busy"]), failure=st.sampled_from(["", "crashed"])
+    CanaryHealth,
+    st.booleans(),
+    failing=st.sampled_from(["", "busy"]),
+    failure=st.sampled_from(["", "crashed"]),
+    obstacle=st.just(""),
+    deadline=deadlines,
 )
 
 
@@ -65,10 +71,10 @@ def test_a_step_ends_only_when_its_pods_are_ready_and_its_pause_is_over(
         progress = decision.progress
         has_ended = decision.what is CanaryAction.PROMOTE or progress.step != before.step
         if decision.what is CanaryAction.ABORT:
-            assert health.failure or health.failing
+            assert health.failure or health.failing or _is_late(health, now)
             return
         if has_ended:
-            assert health == READY
+            assert health._replace(deadline=None) == READY
             seconds = steps[before.step].pause.seconds
             waited = now - (before.since or now)
             assert resumed == before.step or (seconds is not None and waited >= timedelta(seconds=seconds))
@@ -77,6 +83,10 @@ def test_a_step_ends_only_when_its_pods_are_ready_and_its_pause_is_over(
             return
         assert before.step <= progress.step <= before.step + 1
         assert progress.step < len(steps)
+
+
+def _is_late(health: CanaryHealth, now: datetime) -> bool:
+    return not health.is_complete and health.deadline is not None and now - NOW >= health.deadline
 
 
 def test_a_step_without_seconds_waits_until_a_person_resumes_it() -> None:
