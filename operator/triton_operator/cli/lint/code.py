@@ -26,7 +26,6 @@ _TELLING = ("print(", "torch.device(", "ops.torchvision.")
 _PRINTS = re.compile(r"(?<![\w.])print\(")
 _DEVICE = re.compile(r"torch\.device\(\"(cuda[^\"]*)\"\)")
 _TORCHVISION = re.compile(r"(?<![\w.])ops\.torchvision\.(\w+)\(")
-_CLASS = re.compile(r"\b__torch__\.torch\.classes\.(\w+)\.(\w+)")
 _CLASS = re.compile(r"^class (\w+)\(Module\):\n", re.MULTILINE)
 _FORWARD, _RESULT, _FORWARD_END = "  def forward(", ") -> ", ":\n"
 _ARGUMENT = re.compile(r"\s*(?P<name>\w+): (?P<kind>.+?)(?P<default>=.*)?,?")
