@@ -219,13 +219,25 @@ def _share(kube: Kube, client: Client) -> float:
     """
     (tensor,) = LINEAR["inputs"]
     body = json.dumps({"inputs": [{**tensor, "shape": [2, 2], "data": [1.0, 2.0, 3.0, 4.0]}]})
-    before = _second_rows(kube)
+    before = kube.wait(lambda: _steady_rows(kube), "the counters agree")
     for _ in range(CONNECTIONS):
         answer = client.request("POST", f"/v2/models/{MODEL}/infer", body)
         assert answer.status == 200, answer
-    counted = _second_rows(kube) - before
-    assert counted.total() == CONNECTIONS
+    counted = kube.wait(lambda: _counted(kube, before), "each request is counted once", 60)
     return counted["canary"] / CONNECTIONS
+
+
+def _counted(kube: Kube, before: Counter[str]) -> Counter[str] | None:
+    """The additional rows, None while they are not those of all requests."""
+    found = _second_rows(kube)
+    found.subtract(before)
+    return found if found.total() == CONNECTIONS else None
+
+
+def _steady_rows(kube: Kube) -> Counter[str] | None:
+    """Two equal readings: Triton updates its counters one after the other while other requests arrive."""
+    first, second = _second_rows(kube), _second_rows(kube)
+    return first if first == second and first.keys() == {"stable", "canary"} else None
 
 
 def _second_rows(kube: Kube) -> Counter[str]:
