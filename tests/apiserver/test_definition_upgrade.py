@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from hack.programs.catalogue import tools
@@ -23,6 +24,7 @@ from tests.apiserver.many_objects import until_quiet
 from tests.apiserver.operator_process import OperatorProcess
 from tests.builders import a_body
 from tests.kube import Kube
+from triton_operator.cluster.deployment_projection import spec_digest
 from triton_operator.cluster.resource_paths import MODEL_DEPLOYMENTS
 
 Object = dict[str, Any]
@@ -100,6 +102,21 @@ async def writes_at_rest(operator: OperatorProcess) -> Counter[str]:
     before = operator.writes()
     await asyncio.sleep(2 * RESYNC_SECONDS)
     return operator.writes() - before
+
+
+def test_every_response_has_the_same_digest_of_a_spec(kubeconfig: Path, namespace: str) -> None:
+    """Otherwise an object would be read again after each of them."""
+    kube = Kube(tools("kubectl") / "kubectl", kubeconfig, namespace)
+    kube.apply(named("digits", SPECS["several"]))
+    path = MODEL_DEPLOYMENTS.path(namespace)
+    listed = kube.run("get", "--raw", path, namespaced=False).encode()
+    watched = kube.run("get", "--raw", f"{path}?watch=true&timeoutSeconds=1", namespaced=False).encode()
+    one = kube.run("get", "--raw", f"{path}/digits", namespaced=False).encode()
+    items = msgspec.json.decode(
+        msgspec.json.decode(listed, type=dict[str, msgspec.Raw])["items"], type=list[msgspec.Raw]
+    )
+    event = msgspec.json.decode(watched.splitlines()[0], type=dict[str, msgspec.Raw])["object"]
+    assert {spec_digest(each) for each in (items[0], event, one)} == {spec_digest(one)}
 
 
 def test_objects_of_the_earlier_definition_stay_valid(switch: Switch, kubeconfig: Path, namespace: str) -> None:

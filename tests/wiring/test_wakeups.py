@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import orjson
 import pytest
 
 from tests.builders import a_body
 from tests.fake_api_server import FakeApiServer
 from tests.wiring.conftest import Running
 from triton_operator.api.network_probe import RESULT_KEY, NetworkProbe, encode
+from triton_operator.cluster.deployment_projection import project_deployment
 from triton_operator.runtime.event_handlers import DeploymentHandler
 
 DIGITS = ("shop", "digits")
@@ -56,7 +59,7 @@ async def test_kopf_gets_no_version_that_is_known(
     await operator.quiet()
     echo = a_body()
     echo["metadata"] = {**stored["metadata"], "resourceVersion": "500"}
-    operator.cache.deployments.put_response(echo)
+    operator.cache.deployments.put_response(orjson.loads(project_deployment(json.dumps(echo).encode())))
     for version in ("500", "501"):
         shown = {**echo, "metadata": {**echo["metadata"], "resourceVersion": version, "generation": int(version)}}
         await server.send("modeldeployments", {"type": "MODIFIED", "object": shown})

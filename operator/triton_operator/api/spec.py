@@ -128,13 +128,18 @@ class Spec(Struct, frozen=True):
 
 
 class Metadata(Struct, frozen=True):
-    """The part of an object's metadata that the operator reads."""
+    """The part of an object's metadata that the operator reads.
+
+    `spec_digest` is added by the operator's projection: a new definition can change the spec that the API server shows
+    for the same generation, because it removes fields that the definition does not have.
+    """
 
     name: str
     namespace: str
     uid: str = ""
     generation: int = 0
     deletion_timestamp: str | None = None
+    spec_digest: str = ""
 
 
 class ModelDeployment(Struct, frozen=True):

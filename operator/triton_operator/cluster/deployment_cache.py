@@ -50,11 +50,18 @@ class DeploymentCache:
         record = self._records.get(key)
         return record is not None and record.metadata.uid == uid and version <= record.resource_version
 
+    def has_other_spec(self, key: Key, uid: str, version: int, spec_digest: str) -> bool:
+        """Whether the cached spec of this version differs: a new definition shows another one for the same version."""
+        record = self._records.get(key)
+        if record is None or (record.metadata.uid, record.resource_version) != (uid, version):
+            return False
+        return record.metadata.spec_digest != spec_digest
+
     def put(self, body: dict[str, Any]) -> bool:
         """Add or update a deployment; returns whether it must be reconciled."""
         key, uid, version = _identity(body)
         old = self._records.get(key)
-        if self.has(key, uid, version):
+        if self.has(key, uid, version) and not self.has_other_spec(key, uid, version, _spec_digest(body)):
             return False  # An event that arrives late, or that of the operator's own status write.
         new = _read(body, old)
         self._store(key, new)
@@ -68,7 +75,9 @@ class DeploymentCache:
         """
         key, uid, version = _identity(body)
         record = self._records.get(key)
-        if record and record.metadata.uid == uid and record.resource_version < version:
+        if record is None or record.metadata.uid != uid:
+            return
+        if record.resource_version < version or self.has_other_spec(key, uid, version, _spec_digest(body)):
             self._store(key, _read(body, record))
 
     def remove(self, namespace: str, name: str) -> None:
@@ -87,6 +96,11 @@ class DeploymentCache:
 def _identity(body: dict[str, Any]) -> tuple[Key, str, int]:
     metadata = body["metadata"]
     return (metadata["namespace"], metadata["name"]), metadata["uid"], int(metadata["resourceVersion"])
+
+
+def _spec_digest(body: dict[str, Any]) -> str:
+    digest: str = body["metadata"].get("specDigest", "")
+    return digest
 
 
 def _read(body: dict[str, Any], old: DeploymentRecord | None) -> DeploymentRecord:
@@ -116,4 +130,4 @@ def _read_status(status: dict[str, Any] | None) -> Status | None:
 
 def _signature(record: DeploymentRecord) -> tuple[object, ...]:
     """The parts whose change starts a pass. The status is one of them, so that a pass reverts changes by others."""
-    return record.metadata.uid, record.metadata.generation, record.metadata.deletion_timestamp, record.status
+    return record.metadata, record.status

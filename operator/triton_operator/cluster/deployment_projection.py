@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import msgspec
 
+from triton_operator.api.names import content_hash
 from triton_operator.cluster.deep_json import decode_any_depth, is_cut, is_deeper
 
 MOST_BYTES = 128 * 1024
 """Limit for the JSON of a spec; the largest example has 2 KB. A larger status is not the operator's."""
+_DIGITS = 16
 MOST_LEVELS = 32
 """Limit for nested objects and lists; the CRD has at most 15."""
 
@@ -23,6 +25,7 @@ class _DeploymentMetadata(msgspec.Struct, rename="camel", omit_defaults=True):
     resource_version: str = "0"
     generation: int = 0
     deletion_timestamp: str | None = None
+    spec_digest: str = ""
 
 
 class _StoredDeployment(msgspec.Struct, rename="camel"):
@@ -48,13 +51,14 @@ _NOTHING = msgspec.Raw(b"null")
 
 
 def project_deployment(item: bytes | msgspec.Raw) -> bytes:
-    """The body as JSON, with the member `unreadable` instead of a spec that exceeds the limits.
+    """The body as JSON, with the member `unreadable` instead of a spec that exceeds the limits, and `specDigest`.
 
     Raises msgspec.DecodeError if the metadata cannot be decoded.
     """
     stored = decode_any_depth(_decode, bytes(item))
     spec, status = bytes(stored.spec), bytes(stored.status)
     unreadable = _beyond_bounds(spec)
+    stored.metadata.spec_digest = content_hash(spec, _DIGITS)
     return _encode(
         _BoundedBody(
             stored.metadata,
@@ -65,6 +69,11 @@ def project_deployment(item: bytes | msgspec.Raw) -> bytes:
             unreadable=unreadable,
         )
     )
+
+
+def spec_digest(item: bytes | msgspec.Raw) -> str:
+    """The digest of the spec, which the projected body has in its metadata."""
+    return content_hash(bytes(decode_any_depth(_decode, bytes(item)).spec), _DIGITS)
 
 
 def _beyond_bounds(part: bytes) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ import orjson
 from triton_operator.api.names import KIND
 from triton_operator.cluster.child_cache import ChildCache
 from triton_operator.cluster.deployment_cache import DeploymentCache
-from triton_operator.cluster.deployment_projection import project_deployment
+from triton_operator.cluster.deployment_projection import project_deployment, spec_digest
 from triton_operator.cluster.observed import Child, Key, Kind, Pod
 from triton_operator.cluster.pod_cache import PodCache
 from triton_operator.cluster.projection import identify
@@ -49,7 +50,7 @@ class DeploymentHandler:
     def put(self, body: Body) -> None:
         """Handle an object that a watch or a list reports."""
         key, uid, version = _identity(body)
-        if self._is_old(key, version):
+        if self._is_old(key, uid, version, lambda: body["metadata"].get("specDigest", "")):
             return
         is_first = key not in self._seen
         is_news = self._cache.put(body)
@@ -73,9 +74,11 @@ class DeploymentHandler:
         """
         found = identify(item)
         key = (found.namespace, found.name)
-        if self._is_old(key, found.version):
+        if self._is_old(key, found.uid, found.version, partial(spec_digest, item)):
             return True
         if not self._cache.has(key, found.uid, found.version):
+            return False
+        if self._cache.has_other_spec(key, found.uid, found.version, spec_digest(item)):
             return False
         self._see(key, found.uid, found.version)
         return True
@@ -89,11 +92,11 @@ class DeploymentHandler:
     def read(self, item: msgspec.Raw) -> Identity | None:
         """Handle an object of a list; returns its identity, or None if the object cannot be decoded.
 
-        Most objects have not changed, so only their identity is decoded.
+        Most objects have not changed, so only their identity and the digest of their spec are computed.
         """
         try:
             found = identify(item)
-            if not self._is_old((found.namespace, found.name), found.version):
+            if not self._is_old((found.namespace, found.name), found.uid, found.version, partial(spec_digest, item)):
                 self.put(orjson.loads(project_deployment(item)))
         except Exception as error:  # noqa: BLE001 - one object must not block all others
             self.skip(item, error)
@@ -126,9 +129,13 @@ class DeploymentHandler:
         self._seen[key] = (uid, version)
         self.reached = max(self.reached, version)
 
-    def _is_old(self, key: Key, version: int) -> bool:
+    def _is_old(self, key: Key, uid: str, version: int, digest: Callable[[], str]) -> bool:
+        """Whether this version, or a newer one, was handled; `digest` computes that of the spec, if it is needed."""
         known = self._seen.get(key)
-        return version <= (known[1] if known else self._gone.get(key, 0))
+        newest = known[1] if known else self._gone.get(key, 0)
+        if version < newest:
+            return True
+        return version == newest and not self._cache.has_other_spec(key, uid, version, digest())
 
     def _reset(self, version: int) -> None:
         log.warning("the API server's data is older than the cache (restored from a backup?); reading everything again")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.builders import a_body, a_pod
 from tests.fakes import World
 from triton_operator.api.spec import ModelDeployment
+from triton_operator.cluster.deployment_projection import project_deployment
 from triton_operator.cluster.errors import NotFoundError
 from triton_operator.cluster.object_cache import ObjectCache
 from triton_operator.cluster.observed import Child, IngressState, Kind
@@ -75,6 +77,30 @@ def _deployment(cache: ObjectCache) -> ModelDeployment:
     assert known is not None
     assert isinstance(known.deployment, ModelDeployment)
     return known.deployment
+
+
+def under(definition: str, version: int, **spec: Any) -> dict[str, Any]:
+    """The object as the API server shows it with a definition; its generation does not change with it."""
+    body = orjson.loads(project_deployment(orjson.dumps(a_body(**spec) | {"kind": definition})))
+    body["metadata"] |= {"resourceVersion": str(version), "generation": 1}
+    return dict(body)
+
+
+@pytest.mark.parametrize("source", ["event", "response"])
+def test_a_spec_that_another_definition_shows_for_the_same_version_is_read(source: str) -> None:
+    """A watch that began with the older definition still removes the fields that it does not have."""
+    cache = ObjectCache().deployments
+    cache.put(under("older", 10))
+    shown = under("newer", 10, podLabels={"team": "vision"})
+    if source == "event":
+        assert cache.put(shown), "it is a reason for a pass"
+        assert not cache.put(shown)
+    else:
+        cache.put_response(shown)
+    record = cache.get(DIGITS)
+    assert record
+    assert isinstance(record.deployment, ModelDeployment)
+    assert record.deployment.spec.pod_labels == {"team": "vision"}
 
 
 def test_upgrading_deployments_are_known_without_a_look_at_all_others() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.builders import a_body
 from triton_operator.api.errors import InvalidSpecError
-from triton_operator.cluster.deployment_projection import MOST_BYTES, MOST_LEVELS, project_deployment
+from triton_operator.cluster.deployment_projection import MOST_BYTES, MOST_LEVELS, project_deployment, spec_digest
 from triton_operator.cluster.object_cache import ObjectCache
 
 KEY = ("models", "digits")
@@ -40,6 +40,7 @@ def test_an_ordinary_object_is_kept_without_what_nobody_reads() -> None:
         "uid": "u",
         "resourceVersion": "7",
         "generation": 3,
+        "specDigest": spec_digest(item),
     }
     assert "unreadable" not in body
 
